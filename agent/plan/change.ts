@@ -1,0 +1,74 @@
+/** What the plan decides. Only the plan makes these; every later stage takes a Change or something made from one. */
+import type { Authority, Component, Profile } from '../../common/names/names.ts';
+import type { Detected, Problem, SourceFile } from '../detect/detected.ts';
+
+/** A certificate that a component needs; its files are `${file}.crt` and `${file}.key` in the component's folder. */
+export interface Slot {
+  profile: Profile;
+  file: string;
+  /** DNS names asked for, sorted; empty for client certificates. */
+  dnsNames: string[];
+  /** IP addresses asked for, sorted. */
+  ipAddresses: string[];
+  /** Why it is issued now: "missing", "expires 2026-…", "names changed", "issuer changed". */
+  reason: string;
+}
+
+/** A file of trusted roots in the component's folder. */
+export interface BundleFile {
+  authority: Authority;
+  /** "client-ca.crt". */
+  file: string;
+}
+
+/** A configuration file that changes. */
+export interface FileChange {
+  path: string;
+  /** As it is, or undefined when it does not exist. */
+  before: SourceFile | undefined;
+  /** As it shall be. */
+  after: SourceFile;
+}
+
+/** Peer URLs that the etcd cluster shall know for this member before it restarts. */
+export interface MemberUpdate {
+  memberId: string;
+  before: string[];
+  after: string[];
+}
+
+/** Everything that changes for one component. The whole folder of its certificates is made new, keys included. */
+export interface ComponentChange {
+  component: Component;
+  detected: Detected;
+  /** Folder that holds the versions and the link `current`. */
+  folder: string;
+  /** Owner of the keys: the user that the component runs as. */
+  uid: number;
+  gid: number;
+  slots: Slot[];
+  bundles: BundleFile[];
+  files: FileChange[];
+  memberUpdate: MemberUpdate | undefined;
+  /** What it will speak after the change; decides which checks apply. */
+  target: 'prepared' | 'enforced';
+  /** One line each, for a person: "listen on https", "--tls-cert-file". */
+  summary: string[];
+}
+
+/** Components that change together, in the order in which they restart; undone together too. */
+export interface Change {
+  /** Sorts by time, unique on the node: "20260102T030405Z-1a2b3c". */
+  changeId: string;
+  components: ComponentChange[];
+  /** Hash of what it does, the same for the same wish: a failed change is not tried again until it differs. */
+  fingerprint: string;
+}
+
+/** What is to do on the node. */
+export interface NodePlan {
+  /** In the order in which they are made. */
+  changes: Change[];
+  /** What is left alone, and why. */
+  problems: Problem[];
+}

@@ -3,6 +3,7 @@
  * without transactions across calls (etcd) can keep the same promises.
  */
 import type { Authority, Component, Mode, Profile, Role } from '../../common/names/names.ts';
+import type { AdminRole } from '../caller.ts';
 
 /** A node of the fleet. */
 export interface NodeRecord {
@@ -23,6 +24,14 @@ export interface NodeRecord {
   /** Clock of the node less ours; undefined before the first measurement. */
   clockSkewMs: number | undefined;
   revoked: boolean;
+}
+
+/** An administrator; the role stands here and not in the certificate. */
+export interface AdminRecord {
+  name: string;
+  role: AdminRole;
+  /** Serial of the certificate that is valid now; others of the same name are refused. */
+  serial: string;
 }
 
 /** A bootstrap token. */
@@ -127,6 +136,10 @@ export interface Store {
   enrol(enrolment: Enrolment): Promise<void>;
   /** Changes fields of a node; unknown names are ignored. */
   updateNode(name: string, fields: Partial<Omit<NodeRecord, 'name'>>): Promise<void>;
+
+  getAdmin(name: string): Promise<AdminRecord | undefined>;
+  /** Adds or replaces. */
+  putAdmin(admin: AdminRecord): Promise<void>;
 
   insertToken(token: TokenRecord): Promise<void>;
   getToken(id: string): Promise<TokenRecord | undefined>;

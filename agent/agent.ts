@@ -1,0 +1,153 @@
+/** The daemon, built by hand from its rooms. */
+
+import type { Log } from '../common/log/log.ts';
+import { runCommand } from '../common/run/command.ts';
+import { runTasks } from '../common/run/run-tasks.ts';
+import { systemClock } from '../common/time/clock.ts';
+import type { AgentConfig } from './config/agent-config.ts';
+import { serveControl } from './control/control-server.ts';
+import { detectNode } from './detect/detect-node.ts';
+import type { Detected } from './detect/detected.ts';
+import type { Enrolment } from './enrol/enrolment.ts';
+import { renewIdentity } from './enrol/renew-identity.ts';
+import { FindingLog } from './journal/finding-log.ts';
+import { currentCursor } from './journal/read-journal.ts';
+import { spawnProgram } from './journal/spawn-program.ts';
+import { watchJournals } from './journal/watch-journals.ts';
+import type { Layout } from './layout.ts';
+import { createServerLink } from './link/server-link.ts';
+import type { PlanInput } from './plan/plan-input.ts';
+import { Reconciler } from './reconcile/reconciler.ts';
+import { recoverNode } from './reconcile/recover-node.ts';
+import { type AgentSettings, loadAgentState, saveAgentState } from './report/agent-state.ts';
+import { endpointsOf } from './report/endpoints-of.ts';
+import { inventoryMessage } from './report/inventory-message.ts';
+import { StatusBoard } from './report/status-board.ts';
+import { answerPeerQuestion } from './session/answer-peer-question.ts';
+import { Session } from './session/session.ts';
+import { createCheckpoint } from './stage/checkpoints.ts';
+import type { TransactionDeps } from './stage/transaction.ts';
+import { judgeProcess } from './verify/judge-process.ts';
+import { updateLocalMember } from './verify/local-etcd.ts';
+import { probe } from './verify/probe.ts';
+import { Verifier } from './verify/verifier.ts';
+
+/** Runs the daemon until the signal fires. */
+export async function runAgent(
+  deps: { layout: Layout; enrolment: Enrolment; config: AgentConfig; log: Log },
+  signal: AbortSignal,
+): Promise<void> {
+  const { layout, enrolment, config, log } = deps;
+  const clock = systemClock;
+  const run = runCommand;
+  const mode = config.mode ?? enrolment.mode;
+  const state = await loadAgentState(layout);
+  const board = new StatusBoard(clock.nowMs, state.statuses);
+  const findings = new FindingLog();
+  const link = createServerLink(layout, enrolment.fleetEndpoint);
+  let settings: AgentSettings | undefined = state.settings;
+  let skewMs = 0;
+  let permitId = '';
+  let looked: PlanInput | undefined;
+
+  const components = (): Detected[] => looked?.detected.components ?? [];
+  const remember = () => saveAgentState(layout, { ...state, settings, statuses: board.all(), failed: state.failed });
+  const detectEtcd = async () => {
+    const node = await detectNode({ layout, run }, signal);
+    return node.components.find((each) => each.component === 'etcd');
+  };
+  const transaction: TransactionDeps = {
+    layout,
+    run,
+    clock,
+    log,
+    checkpoint: createCheckpoint(layout),
+    updateMember: (update, direction, abort) =>
+      updateLocalMember(layout, detectEtcd, update, direction, abort ?? new AbortController().signal),
+    currentCursor: () => currentCursor(run),
+  };
+  const journal = { spawn: spawnProgram, clock, log };
+  const verify = {
+    clock,
+    run,
+    probe,
+    judgeJournal: judgeProcess({ journal, clock, addresses: () => settings?.node.addresses ?? [] }),
+  };
+  const verifier = new Verifier({
+    ...verify,
+    link,
+    findings,
+    skewMs: () => skewMs,
+    endpointsOf: (detected) =>
+      endpointsOf(detected, settings?.node.addresses ?? [], settings?.node.cluster.apiEndpoint ?? ''),
+  });
+  const reconciler = new Reconciler({
+    layout,
+    run,
+    clock,
+    log,
+    link,
+    board,
+    mode,
+    verifier,
+    verify,
+    transaction,
+    remember,
+    failed: state.failed,
+    keyAlgorithm: config.keyAlgorithm,
+    intervalMs: config.reconcileInterval,
+    settings: () => settings,
+    holdPermit: (held) => {
+      permitId = held;
+    },
+    onLook: (input) => {
+      looked = input;
+      session.sendInventory();
+    },
+  });
+  const session: Session = new Session({
+    link,
+    clock,
+    log,
+    board,
+    mode,
+    nodeName: enrolment.nodeName,
+    heldPermit: () => permitId,
+    inventory: () => (looked === undefined ? undefined : inventoryMessage(looked)),
+    onSettings: (next, measuredSkewMs) => {
+      skewMs = measuredSkewMs;
+      const changed = JSON.stringify({ ...settings, generation: 0 }) !== JSON.stringify({ ...next, generation: 0 });
+      settings = next;
+      if (changed) reconciler.wake();
+    },
+    answer: (question, abort) =>
+      answerPeerQuestion({ clock, probe, findings, components, skewMs: () => skewMs }, question, abort),
+  });
+
+  await recoverNode({ transaction, board, link, log, clock }, signal);
+  await runTasks(signal, [
+    (abort) => session.run(abort),
+    (abort) => reconciler.run(abort),
+    (abort) => watchJournals({ journal, clock, findings, board, observe: (seen) => session.observe(seen) }, abort),
+    (abort) => renewIdentity({ layout, link, clock, log, keyAlgorithm: config.keyAlgorithm }, abort),
+    (abort) =>
+      serveControl(
+        {
+          socketPath: layout.controlSocket,
+          log,
+          handlers: {
+            status: async () => ({ enrolment, mode, session: session.state, settings, statuses: board.all() }),
+            apply: () => reconciler.pass(abort, true),
+            verify: async () => {
+              await reconciler.verifyAll(abort);
+              return { statuses: board.all() };
+            },
+          },
+        },
+        abort,
+      ),
+  ]).finally(async () => {
+    await remember();
+    link.close();
+  });
+}

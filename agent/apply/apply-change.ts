@@ -1,0 +1,95 @@
+/** Switches a node to a staged change: links and files, but no process yet. */
+import { dirname } from 'node:path';
+import { AppError } from '../../common/errors/app-error.ts';
+import { linkTarget, makeFolder, switchSymlink, writeFileDurably } from '../../common/files/durable.ts';
+import { runChecked } from '../../common/run/command.ts';
+import type { Change, ComponentChange } from '../plan/change.ts';
+import { isLeftStopped, showUnit } from '../restart/unit-state.ts';
+import { advanceChange } from '../stage/change-journal.ts';
+import { type ChangeRecord, withComponent } from '../stage/change-record.ts';
+import { inspectFile, isState } from '../stage/file-state.ts';
+import type { StagedChange } from '../stage/stage-change.ts';
+import type { TransactionDeps } from '../stage/transaction.ts';
+import { currentLink } from '../stage/version-folder.ts';
+
+/** The right to disturb the components of a change, as the server granted it. */
+export interface HeldPermit {
+  readonly permitId: string;
+}
+
+/** A change that is in place on disk; its units still run as before. Only {@link applyChange} makes it. */
+export interface AppliedChange {
+  readonly stage: 'applied';
+  readonly change: Change;
+  readonly record: ChangeRecord;
+}
+
+/**
+ * Per component switches the link, which changes all keys and certificates together, and then writes the files that refer to it:
+ * a file never names a certificate that is not there. Then systemd reads its units again.
+ *
+ * After an error the change has to be given to undoChange, which discards it when nothing was switched.
+ *
+ * @throws AppError 'conflict' when a file or link changed since it was staged, before anything is touched
+ */
+export async function applyChange(
+  deps: TransactionDeps,
+  staged: StagedChange,
+  permit: HeldPermit,
+  signal?: AbortSignal,
+): Promise<AppliedChange> {
+  const { layout } = deps;
+  const { permitId } = permit;
+  let record = await advanceChange(layout, staged.record, { name: 'permitted', permitId });
+  await deps.checkpoint('permitted');
+  await refuseDrift(record);
+  record = await rememberUnits(deps, record, signal);
+  signal?.throwIfAborted();
+  record = await advanceChange(layout, record, { name: 'switching', permitId });
+  await deps.checkpoint('switching');
+  for (const component of staged.change.components) await applyComponent(deps, component, record);
+  record = await advanceChange(layout, record, { name: 'switched', permitId });
+  await deps.checkpoint('switched');
+  await runChecked(deps.run, ['systemctl', 'daemon-reload']);
+  await deps.checkpoint('reloaded');
+  deps.log.info('change applied', { changeId: record.changeId, permitId, state: record.state.name });
+  return { stage: 'applied', change: staged.change, record };
+}
+
+/** Waiting for a permit may take hours. */
+async function refuseDrift(record: ChangeRecord): Promise<void> {
+  for (const { folder, oldTarget, files } of record.components) {
+    if (((await linkTarget(currentLink(folder))) ?? null) !== oldTarget) {
+      throw new AppError('conflict', `${currentLink(folder)} changed while the change waited: plan again`);
+    }
+    for (const { path, before } of files) {
+      if (!isState(await inspectFile(path), before)) {
+        throw new AppError('conflict', `${path} changed while the change waited: plan again`);
+      }
+    }
+  }
+}
+
+async function rememberUnits(deps: TransactionDeps, from: ChangeRecord, signal?: AbortSignal): Promise<ChangeRecord> {
+  let record = from;
+  for (const { component, unit } of from.components) {
+    const state = await showUnit(deps.run, unit, signal);
+    const { invocationId, activeState } = state;
+    const unitBefore = { invocationId, activeState, wanted: !isLeftStopped(state) };
+    record = withComponent(record, component, { unitBefore });
+  }
+  return record;
+}
+
+async function applyComponent(deps: TransactionDeps, component: ComponentChange, record: ChangeRecord): Promise<void> {
+  await switchSymlink(currentLink(component.folder), `v${record.changeId}`);
+  await deps.checkpoint('link-switched');
+  for (const { path, after } of component.files) {
+    const { text, mode, uid, gid } = after;
+    for (const folder of record.newFolders) {
+      if (`${dirname(path)}/`.startsWith(`${folder}/`)) await makeFolder(folder, { mode: 0o755 });
+    }
+    await writeFileDurably(path, text, { mode, uid, gid });
+    await deps.checkpoint('file-written');
+  }
+}

@@ -1,0 +1,29 @@
+/** `plan`: what would change on this node. Reads, asks the server for the roots, and changes nothing. */
+import { AppError } from '../../common/errors/app-error.ts';
+import { runCommand } from '../../common/run/command.ts';
+import { systemClock } from '../../common/time/clock.ts';
+import { requireEnrolment } from '../enrol/enrolment.ts';
+import type { Layout } from '../layout.ts';
+import { createServerLink } from '../link/server-link.ts';
+import { planNode } from '../plan/plan-node.ts';
+import { renderPlan } from '../plan/render-diff.ts';
+import { lookAtNode } from '../reconcile/look.ts';
+import { loadAgentState } from '../report/agent-state.ts';
+
+/** Plans with the settings that the daemon last heard. Exit code 0: nothing to do, 2: something, 3: something is blocked. */
+export async function planCommand(layout: Layout, signal: AbortSignal): Promise<{ text: string; exitCode: number }> {
+  const enrolment = await requireEnrolment(layout);
+  const { settings } = await loadAgentState(layout);
+  if (settings === undefined) {
+    throw new AppError('unavailable', 'the server has not told this node yet what it is: see "kube-mtls-agent status"');
+  }
+  const link = createServerLink(layout, enrolment.fleetEndpoint);
+  try {
+    const input = await lookAtNode({ layout, run: runCommand, clock: systemClock, link }, settings.node, signal);
+    const plan = planNode(input);
+    const exitCode = plan.problems.length > 0 ? 3 : plan.changes.length > 0 ? 2 : 0;
+    return { text: renderPlan(plan), exitCode };
+  } finally {
+    link.close();
+  }
+}

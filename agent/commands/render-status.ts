@@ -1,0 +1,42 @@
+/** Statuses as text for a terminal. */
+import { z } from 'zod';
+
+/** A status as the daemon answers it, as far as it is printed. */
+export const statusSchema = z.object({
+  component: z.string(),
+  unit: z.string(),
+  version: z.string(),
+  state: z.string(),
+  reason: z.string(),
+  checks: z.array(
+    z.object({
+      kind: z.string(),
+      result: z.string(),
+      summary: z.string(),
+      evidence: z.array(z.object({ source: z.string(), line: z.string() })),
+    }),
+  ),
+  certificates: z.array(z.object({ path: z.string(), serial: z.string(), notAfterMs: z.number() })),
+});
+
+/** One or more lines a component; with evidence the lines that the checks rest on. */
+export function renderStatuses(statuses: readonly z.infer<typeof statusSchema>[], withEvidence: boolean): string {
+  if (statuses.length === 0) return 'no Kubernetes component was found on this node';
+  return statuses.map((status) => renderStatus(status, withEvidence)).join('\n');
+}
+
+function renderStatus(status: z.infer<typeof statusSchema>, withEvidence: boolean): string {
+  const lines = [
+    `${status.component.padEnd(16)} ${status.state.toUpperCase().padEnd(12)} ${status.unit} ${status.version}`,
+  ];
+  if (status.reason !== '') lines.push(`  ${status.reason}`);
+  for (const check of status.checks) {
+    lines.push(`  ${check.result.padEnd(8)}${check.kind.padEnd(10)} ${check.summary}`);
+    if (withEvidence)
+      for (const { source, line } of check.evidence) lines.push(`                     ${source}: ${line}`);
+  }
+  for (const { path, serial, notAfterMs } of status.certificates) {
+    lines.push(`  until ${new Date(notAfterMs).toISOString().slice(0, 16)}Z  ${path}  ${serial}`);
+  }
+  return lines.join('\n');
+}

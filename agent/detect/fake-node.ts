@@ -1,0 +1,87 @@
+/** A node below a temporary folder, with a systemctl that knows only the units a test gives it. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { CommandResult, RunCommand } from '../../common/run/command.ts';
+import { type Layout, layoutBelow } from '../layout.ts';
+
+/** A unit as systemd would have loaded it. Paths are those of the node, without the temporary root. */
+export interface FakeUnit {
+  /** Text of /etc/systemd/system/NAME. */
+  text: string;
+  /** Drop-ins in the order in which systemd applies them: path and text. */
+  dropIns?: Record<string, string>;
+  user?: string;
+  /** Default "active". */
+  activeState?: string;
+  /** Default "enabled". */
+  unitFileState?: string;
+  /** Default "loaded". */
+  loadState?: string;
+}
+
+/** For tests; {@link FakeNode.remove} takes its files away. */
+export class FakeNode {
+  readonly layout: Layout;
+  /** Answers to programs other than systemctl, by their whole command line. */
+  readonly answers = new Map<string, CommandResult>();
+  /** Command lines that ran. */
+  readonly ran: string[] = [];
+  readonly #units = new Map<string, FakeUnit>();
+
+  constructor(root: string) {
+    this.layout = layoutBelow(root);
+  }
+
+  /** A new node; it has the users root, etcd (107:115) and kube (200:201) and the group etcd. */
+  static async create(): Promise<FakeNode> {
+    const node = new FakeNode(await mkdtemp(join(tmpdir(), 'kube-mtls-node-')));
+    await node.write(
+      '/etc/passwd',
+      'root:x:0:0:root:/root:/bin/bash\netcd:x:107:115::/var/lib/etcd/:/sbin/nologin\nkube:x:200:201::/:/bin/false\n',
+    );
+    await node.write('/etc/group', 'root:x:0:\netcd:x:115:\nssl-cert:x:120:etcd\n');
+    return node;
+  }
+
+  /** Where a path of the node lies. */
+  path(path: string): string {
+    return join(this.layout.root, path);
+  }
+
+  async write(path: string, text: string | Uint8Array): Promise<void> {
+    await mkdir(dirname(this.path(path)), { recursive: true });
+    await writeFile(this.path(path), text);
+  }
+
+  async addUnit(name: string, unit: FakeUnit): Promise<void> {
+    this.#units.set(name, unit);
+    await this.write(`/etc/systemd/system/${name}`, unit.text);
+    for (const [path, text] of Object.entries(unit.dropIns ?? {})) await this.write(path, text);
+  }
+
+  readonly run: RunCommand = async (argv) => {
+    this.ran.push(argv.join(' '));
+    const name = argv.at(-1) ?? '';
+    if (argv[0] === 'systemctl' && argv[1] === 'show') return { code: 0, stdout: this.#show(name), stderr: '' };
+    return this.answers.get(argv.join(' ')) ?? { code: 127, stdout: '', stderr: 'no such program' };
+  };
+
+  async remove(): Promise<void> {
+    await rm(this.layout.root, { recursive: true });
+  }
+
+  #show(name: string): string {
+    const unit = this.#units.get(name);
+    if (unit === undefined) return 'User=\nLoadState=not-found\nActiveState=inactive\nUnitFileState=\n';
+    return [
+      `User=${unit.user ?? ''}`,
+      `LoadState=${unit.loadState ?? 'loaded'}`,
+      `ActiveState=${unit.activeState ?? 'active'}`,
+      `FragmentPath=/etc/systemd/system/${name}`,
+      `DropInPaths=${Object.keys(unit.dropIns ?? {}).join(' ')}`,
+      `UnitFileState=${unit.unitFileState ?? 'enabled'}`,
+      '',
+    ].join('\n');
+  }
+}

@@ -1,0 +1,76 @@
+/** YAML files of Kubernetes, read only to look at them. */
+import { type Document, isMap, parseDocument, type YAMLMap } from 'yaml';
+import { messageOf } from '../../common/errors/app-error.ts';
+import type { SourceFile } from './detected.ts';
+import { NotUnderstood } from './not-understood.ts';
+
+/** A parsed file whose top is a mapping. */
+export interface YamlFile {
+  document: Document;
+  top: YAMLMap;
+  /** Line of a node, counted from 1. */
+  lineOf(node: unknown): number;
+}
+
+/**
+ * Parses a file of one YAML document.
+ *
+ * @throws NotUnderstood with the line when it is no YAML, holds a key twice or several documents, or no mapping
+ */
+export function parseYamlFile(file: SourceFile): YamlFile {
+  const { path, text } = file;
+  const document = parse(file);
+  const [error] = document.errors;
+  if (error !== undefined) {
+    const line = error.linePos?.[0].line;
+    throw new NotUnderstood(`is no YAML that is understood: ${firstLine(error.message)}`, { path, line }, error);
+  }
+  const top = document.contents;
+  if (!isMap(top)) throw new NotUnderstood('is no YAML mapping', { path, line: 1 });
+  const lineOf = (node: unknown) => text.slice(0, offsetOf(node)).split('\n').length;
+  return { document, top, lineOf };
+}
+
+/**
+ * A text at a path of keys.
+ *
+ * @returns '' when nothing stands there
+ * @throws NotUnderstood with the line when something else than a text stands there
+ */
+export function textAt(file: SourceFile, yaml: YamlFile, keys: readonly string[]): string {
+  const value = valueAt(file, yaml, keys);
+  if (value === undefined || value === null) return '';
+  if (typeof value === 'string') return value;
+  const line = yaml.lineOf(yaml.document.getIn(keys, true));
+  throw new NotUnderstood(`${keys.join('.')} is no text`, { path: file.path, line });
+}
+
+/** As {@link textAt}, whatever stands there; collections come as their nodes. */
+function valueAt(file: SourceFile, yaml: YamlFile, keys: readonly string[]): unknown {
+  for (let depth = 1; depth < keys.length; depth++) {
+    const parent = yaml.document.getIn(keys.slice(0, depth), true);
+    if (parent === undefined || isMap(parent)) continue;
+    if (yaml.document.getIn(keys.slice(0, depth)) === null) return undefined;
+    const line = yaml.lineOf(parent);
+    throw new NotUnderstood(`${keys.slice(0, depth).join('.')} is no mapping`, { path: file.path, line });
+  }
+  return yaml.document.getIn(keys);
+}
+
+function parse(file: SourceFile): Document {
+  try {
+    return parseDocument(file.text, { prettyErrors: true });
+  } catch (error) {
+    throw new NotUnderstood(`is no YAML that is understood: ${messageOf(error)}`, { path: file.path }, error);
+  }
+}
+
+function offsetOf(node: unknown): number {
+  if (typeof node !== 'object' || node === null || !('range' in node) || !Array.isArray(node.range)) return 0;
+  const [start] = node.range as unknown[]; // Array.isArray gives any[]
+  return typeof start === 'number' ? start : 0;
+}
+
+function firstLine(text: string): string {
+  return text.split('\n')[0]?.replace(/:$/, '') ?? '';
+}

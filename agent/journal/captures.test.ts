@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { classify } from './classify.ts';
+import type { Cause, Fault, Speaker } from './finding.ts';
+import { FindingLog } from './finding-log.ts';
+import type { JournalEntry } from './journal-entry.ts';
+import { judgeJournal } from './judge-journal.ts';
+import { complaintsAbout } from './peer-complaints.ts';
+
+/** Captured from real components of v1.20.2 and etcd 3.4.23, one file a situation, told by its name. */
+const FOLDER = new URL('./fixtures/journal-v1.20/', import.meta.url);
+
+/** A line of a capture: microseconds, priority, unit, program, message. */
+interface Captured {
+  t: string;
+  u: string;
+  c: string;
+  m: string;
+}
+
+function speakerOf(file: string): Speaker {
+  if (file.endsWith('-kcm.jsonl')) return 'kube-controller-manager';
+  if (file.endsWith('-kubelet.jsonl')) return 'kubelet';
+  return file.startsWith('etcd-') ? 'etcd' : 'kube-apiserver';
+}
+
+/** The entries of a capture, without invocations, which captures do not hold. */
+function load(file: string): JournalEntry[] {
+  const lines = readFileSync(new URL(file, FOLDER), 'utf8').split('\n').filter(Boolean);
+  return lines.map((line, index) => {
+    const captured = JSON.parse(line) as Captured; // our own fixture
+    return {
+      cursor: `${file} ${index}`,
+      realtimeMs: Math.floor(Number(captured.t) / 1000),
+      unit: `${speakerOf(file)}.service`,
+      identifier: captured.c,
+      pid: captured.u === 'init.scope' ? 1 : 100,
+      invocationId: '',
+      message: captured.m,
+      fromSystemd: captured.u === 'init.scope',
+    };
+  });
+}
+
+const HEALTHY = { etcd: 'etcd-healthy-start.jsonl', 'kube-apiserver': 'api-restart-healthy.jsonl' } as const;
+
+interface Row {
+  file: string;
+  /** Every failure of the component's own lines in the capture: cause and fault; '' for none. */
+  failure: `${Cause} ${Fault}` | '';
+  /** Verdict on it as it is, on the node 10.77.0.10. */
+  alone: 'passed' | 'failed';
+  /** For captures that begin after the start: verdict on a healthy start followed by it, on 10.77.0.10 and for another node. */
+  afterHealthyStart?: { here: 'passed' | 'failed'; elsewhere: 'passed' | 'failed' };
+}
+
+const stranger = { here: 'passed', elsewhere: 'passed' } as const;
+const refusesOwnNode = { here: 'failed', elsewhere: 'passed' } as const;
+
+const ROWS: readonly Row[] = [
+  { file: 'api-cert-garbage.jsonl', failure: 'malformed-file own', alone: 'failed' },
+  { file: 'api-cert-missing.jsonl', failure: 'missing-file own', alone: 'failed' },
+  { file: 'api-client-expired.jsonl', failure: 'expired peer-client', alone: 'failed', afterHealthyStart: stranger },
+  {
+    file: 'api-client-future.jsonl',
+    failure: 'not-yet-valid peer-client',
+    alone: 'failed',
+    afterHealthyStart: stranger,
+  },
+  { file: 'api-client-good.jsonl', failure: '', alone: 'failed', afterHealthyStart: stranger },
+  {
+    file: 'api-client-unknown.jsonl',
+    failure: 'unknown-authority peer-client',
+    alone: 'failed',
+    afterHealthyStart: stranger,
+  },
+  {
+    file: 'api-client-wrongeku.jsonl',
+    failure: 'wrong-usage peer-client',
+    alone: 'failed',
+    afterHealthyStart: stranger,
+  },
+  { file: 'api-clientca-garbage.jsonl', failure: 'malformed-file own', alone: 'failed' },
+  { file: 'api-clientca-missing.jsonl', failure: 'missing-file own', alone: 'failed' },
+  // the next four accuse nobody on their own host: handshake and peers must tell
+  { file: 'api-clientca-other.jsonl', failure: 'unknown-authority peer-client', alone: 'passed' },
+  { file: 'api-serving-expired.jsonl', failure: '', alone: 'passed' },
+  { file: 'api-serving-no-san.jsonl', failure: '', alone: 'passed' },
+  { file: 'api-serving-other-ca.jsonl', failure: '', alone: 'passed' },
+  {
+    file: 'etcd-cert-swapped-live.jsonl',
+    failure: 'no-client-certificate peer-client',
+    alone: 'failed',
+    afterHealthyStart: stranger,
+  },
+  { file: 'api-etcd-tls-wrong.jsonl', failure: 'conflicting-setting peer-server', alone: 'failed' },
+  { file: 'api-key-mismatch.jsonl', failure: 'key-mismatch own', alone: 'failed' },
+  { file: 'api-probe-noise.jsonl', failure: '', alone: 'failed', afterHealthyStart: stranger },
+  { file: 'api-restart-healthy.jsonl', failure: '', alone: 'passed' },
+  { file: 'etcd-ca-garbage.jsonl', failure: 'unknown-authority peer-client', alone: 'failed' },
+  { file: 'etcd-cert-missing.jsonl', failure: 'missing-file own', alone: 'failed' },
+  {
+    file: 'etcd-client-distrusts-server.jsonl',
+    failure: 'refused-by-peer own',
+    alone: 'failed',
+    afterHealthyStart: refusesOwnNode,
+  },
+  {
+    file: 'etcd-client-expired.jsonl',
+    failure: 'expired peer-client',
+    alone: 'failed',
+    afterHealthyStart: refusesOwnNode,
+  },
+  { file: 'etcd-client-good.jsonl', failure: '', alone: 'failed', afterHealthyStart: stranger },
+  {
+    file: 'etcd-client-no-cert.jsonl',
+    failure: 'no-client-certificate peer-client',
+    alone: 'failed',
+    afterHealthyStart: stranger,
+  },
+  { file: 'etcd-client-plaintext.jsonl', failure: '', alone: 'failed', afterHealthyStart: stranger },
+  {
+    file: 'etcd-client-unknown-ca.jsonl',
+    failure: 'unknown-authority peer-client',
+    alone: 'failed',
+    afterHealthyStart: refusesOwnNode,
+  },
+  { file: 'etcd-healthy-start.jsonl', failure: '', alone: 'passed' },
+  { file: 'etcd-key-mismatch.jsonl', failure: 'key-mismatch own', alone: 'failed' },
+  { file: 'etcd-key-unreadable.jsonl', failure: 'unreadable-file own', alone: 'failed' },
+  { file: 'etcd-probe-noise.jsonl', failure: '', alone: 'failed', afterHealthyStart: stranger },
+];
+
+/** The journals of peers: what they complain of. */
+const PEER_ROWS = [
+  { file: 'api-clientca-other-kcm.jsonl', failure: 'unauthorized own' },
+  { file: 'api-clientca-other-kubelet.jsonl', failure: 'unauthorized own' },
+  { file: 'api-serving-expired-kcm.jsonl', failure: 'expired peer-server' },
+  { file: 'api-serving-expired-kubelet.jsonl', failure: 'expired peer-server' },
+  { file: 'api-serving-no-san-kcm.jsonl', failure: 'wrong-name peer-server' },
+  { file: 'api-serving-no-san-kubelet.jsonl', failure: 'wrong-name peer-server' },
+  { file: 'api-serving-other-ca-kcm.jsonl', failure: 'unknown-authority peer-server' },
+  { file: 'api-serving-other-ca-kubelet.jsonl', failure: 'unknown-authority peer-server' },
+] as const;
+
+function failuresOf(file: string): string {
+  const findings = load(file).map((entry) => classify(speakerOf(file), entry));
+  const failures = findings.filter((finding) => finding?.role === 'failure' && finding.cause !== 'start-failed');
+  return [...new Set(failures.map((finding) => `${finding?.cause} ${finding?.fault}`))].join(', ');
+}
+
+function judge(entries: JournalEntry[], component: 'etcd' | 'kube-apiserver', address: string) {
+  return judgeJournal({
+    component,
+    unit: `${component}.service`,
+    entries,
+    invocationId: '',
+    target: 'enforced',
+    ownAddresses: [address],
+    peersExpected: [],
+  });
+}
+
+describe('captured journals', () => {
+  it('are all in the tables', () => {
+    const inTables = [...ROWS, ...PEER_ROWS].map(({ file }) => file).sort();
+    assert.deepEqual(inTables, readdirSync(FOLDER).sort());
+  });
+
+  for (const row of [...ROWS, ...PEER_ROWS]) {
+    it(`${row.file}: ${row.failure || 'no failure'}`, () => assert.equal(failuresOf(row.file), row.failure));
+  }
+
+  for (const { file, failure, alone, afterHealthyStart } of ROWS) {
+    const component = file.startsWith('etcd-') ? 'etcd' : 'kube-apiserver';
+    it(`${file} alone is judged ${alone}`, () => {
+      const outcome = judge(load(file), component, '10.77.0.10');
+      assert.equal(outcome.result, alone, outcome.summary);
+      assert.ok(outcome.evidence.length <= 8);
+      if (afterHealthyStart !== undefined) return;
+      assert.ok(outcome.evidence.length > 0);
+      const causes = outcome.evidence.map(({ cause }) => cause);
+      if (alone === 'passed') assert.ok(causes.every((cause) => cause === ''));
+      else assert.ok(causes.includes(failure.split(' ')[0] ?? ''), `${causes}`);
+    });
+    if (afterHealthyStart === undefined) continue;
+    it(`${file} after a healthy start is judged ${afterHealthyStart.here} here, ${afterHealthyStart.elsewhere} as strangers'`, () => {
+      const entries = [...load(HEALTHY[component]), ...load(file)];
+      const results = ['10.77.0.10', '10.77.0.99'].map((address) => judge(entries, component, address).result);
+      assert.deepEqual(results, [afterHealthyStart.here, afterHealthyStart.elsewhere]);
+    });
+  }
+
+  it('of healthy components and probes hold no failure at all', () => {
+    for (const { file } of ROWS.filter((row) => /healthy|noise|good/.test(row.file))) {
+      const failures = load(file).filter((entry) => classify(speakerOf(file), entry)?.role === 'failure');
+      assert.deepEqual(failures, []);
+    }
+  });
+
+  for (const { file, failure } of PEER_ROWS) {
+    it(`${file} complains of the API server, and of no other`, () => {
+      const log = new FindingLog();
+      for (const entry of load(file)) {
+        const finding = classify(speakerOf(file), entry);
+        if (finding !== undefined) log.add({ speaker: speakerOf(file), finding, entry });
+      }
+      const ask = (endpoint: string, component: 'etcd' | 'kube-apiserver' = 'kube-apiserver') =>
+        complaintsAbout(log, { component, endpoints: [endpoint], sinceMs: 0 }).map(({ cause }) => cause);
+      const cause = failure.split(' ')[0] ?? '';
+      assert.deepEqual(ask('10.77.0.10:6443'), [cause]);
+      assert.deepEqual(ask('10.77.0.10:6443', 'etcd'), []);
+      // a 401 does not say who gave it
+      assert.deepEqual(ask('10.77.0.12:6443'), cause === 'unauthorized' ? [cause] : []);
+    });
+  }
+
+  it('of a healthy API server and etcd complain of nobody', () => {
+    const log = new FindingLog();
+    for (const file of Object.values(HEALTHY)) {
+      for (const entry of load(file)) {
+        const finding = classify(speakerOf(file), entry);
+        if (finding !== undefined) log.add({ speaker: speakerOf(file), finding, entry });
+      }
+    }
+    assert.deepEqual(log.since(0), []);
+  });
+});

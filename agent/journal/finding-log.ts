@@ -1,0 +1,33 @@
+/** What this node's journals said lately of failures, kept in memory to answer questions about other nodes. */
+import type { Finding, Speaker } from './finding.ts';
+import type { JournalEntry } from './journal-entry.ts';
+
+/** A failure that was read. */
+export interface LoggedFinding {
+  /** Whose journal. */
+  speaker: Speaker;
+  finding: Finding;
+  entry: JournalEntry;
+}
+
+/** Most findings that are kept; the oldest go first. */
+export const MOST_FINDINGS = 2000;
+
+/** A ring of findings. */
+export class FindingLog {
+  readonly #ring: LoggedFinding[] = [];
+  #next = 0;
+
+  /** Keeps a failure; other findings are not kept. */
+  add(logged: LoggedFinding): void {
+    if (logged.finding.role !== 'failure') return;
+    this.#ring[this.#next] = logged;
+    this.#next = (this.#next + 1) % MOST_FINDINGS;
+  }
+
+  /** The findings logged at or after a time (milliseconds since the epoch, the node's clock), oldest first. */
+  since(sinceMs: number): LoggedFinding[] {
+    const inOrder = [...this.#ring.slice(this.#next), ...this.#ring.slice(0, this.#next)];
+    return inOrder.filter(({ entry }) => entry.realtimeMs >= sinceMs);
+  }
+}

@@ -1,0 +1,238 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Component } from '../../common/names/names.ts';
+import type { JournalEntry } from './journal-entry.ts';
+import { type JudgeJournalOptions, judgeJournal } from './judge-journal.ts';
+
+const HEAD = 'E1124 10:14:03.054501     163 file.go:53] ';
+const SERVING: Record<Component, string> = {
+  etcd: 'serving client requests on 10.77.0.10:2379',
+  'kube-apiserver': `${HEAD}Serving securely on [::]:6443`,
+  kubelet: `${HEAD}"Started kubelet"`,
+};
+
+/** A line of a process under an invocation; "systemd" before the colon makes it one of systemd's. */
+function entry(invocationId: string, message: string, index = 0): JournalEntry {
+  const fromSystemd = message.startsWith('systemd:');
+  return {
+    cursor: `c${index}`,
+    realtimeMs: 1_000_000 + index,
+    unit: 'x.service',
+    identifier: fromSystemd ? 'systemd' : 'x',
+    pid: fromSystemd ? 1 : 100,
+    invocationId,
+    message: message.replace(/^systemd:/, ''),
+    fromSystemd,
+  };
+}
+
+function judge(component: Component, lines: [string, string][], more: Partial<JudgeJournalOptions> = {}) {
+  return judgeJournal({
+    component,
+    unit: 'x.service',
+    entries: lines.map(([id, message], index) => entry(id, message, index)),
+    invocationId: 'new',
+    target: 'enforced',
+    ownAddresses: ['10.77.0.10'],
+    peersExpected: ['10.77.0.12'],
+    ...more,
+  });
+}
+
+const rejected = (from: string, error: string) =>
+  `rejected connection from "${from}" (error "${error}", ServerName "")`;
+const UNKNOWN = 'tls: failed to verify client certificate: x509: certificate signed by unknown authority';
+
+describe('judgeJournal', () => {
+  it('counts nothing that the old process or systemd said of it, its sign of success neither', () => {
+    const old: [string, string][] = [
+      ['old', SERVING.etcd],
+      ['old', 'tls: private key does not match public key'],
+      ['old', 'systemd:etcd.service: Main process exited, code=killed, status=9/KILL'],
+      ['old', "systemd:etcd.service: Failed with result 'signal'."],
+    ];
+    const start: [string, string] = ['new', 'systemd:Starting etcd.service - etcd...'];
+    assert.equal(judge('etcd', [...old, start, ['new', SERVING.etcd]]).result, 'passed');
+    const silent = judge('etcd', [...old, start]);
+    assert.equal(silent.result, 'failed');
+    assert.match(silent.summary, /has not said that it serves/);
+  });
+
+  it('gives the old process the lines that it still wrote after the new one started', () => {
+    const lines: [string, string][] = [
+      ['old', 'received terminated signal, shutting down...'],
+      ['new', 'systemd:Starting etcd.service - etcd...'],
+      ['old', 'open /gone: no such file or directory'],
+      ['new', SERVING.etcd],
+    ];
+    assert.equal(judge('etcd', lines).result, 'passed');
+  });
+
+  it('does not take an old process for the new one that has said nothing', () => {
+    assert.equal(judge('etcd', [['old', SERVING.etcd]]).result, 'failed');
+  });
+
+  it('counts every attempt of a crash loop, also lines whose invocation the journal did not know', () => {
+    const outcome = judge('etcd', [
+      ['a', 'systemd:Starting etcd.service - etcd...'],
+      ['', 'open /etc/etcd/key: permission denied'],
+      ['a', "systemd:etcd.service: Failed with result 'exit-code'."],
+      ['b', 'systemd:Starting etcd.service - etcd...'],
+      ['', 'open /etc/etcd/key: permission denied'],
+      ['b', "systemd:etcd.service: Failed with result 'exit-code'."],
+    ]);
+    assert.equal(outcome.result, 'failed');
+    assert.match(outcome.summary, /unreadable-file: .*\/etc\/etcd\/key/);
+    assert.deepEqual(
+      outcome.evidence.map(({ line, cause }) => [line, cause]),
+      [
+        ['open /etc/etcd/key: permission denied', 'unreadable-file'],
+        ["etcd.service: Failed with result 'exit-code'.", 'start-failed'],
+      ],
+    );
+  });
+
+  it('fails a process that ended after it served', () => {
+    const outcome = judge('kubelet', [
+      ['new', 'systemd:Started kubelet.service.'],
+      ['new', SERVING.kubelet],
+      ['new', 'systemd:kubelet.service: Main process exited, code=exited, status=255/EXCEPTION'],
+    ]);
+    assert.equal(outcome.result, 'failed');
+  });
+
+  for (const component of ['etcd', 'kube-apiserver', 'kubelet'] as const) {
+    it(`passes ${component} with its sign of success as evidence, and not without it`, () => {
+      const outcome = judge(component, [['new', SERVING[component]]]);
+      assert.equal(outcome.result, 'passed');
+      assert.deepEqual(outcome.evidence, [
+        { source: 'journal x.service', line: SERVING[component], observedAtMs: 1_000_000, cause: '' },
+      ]);
+      assert.equal(judge(component, [['new', 'something else']]).result, 'failed');
+      assert.equal(judge(component, []).result, 'failed');
+    });
+  }
+
+  for (const [from, error, result] of [
+    ['127.0.0.1:40000', UNKNOWN, 'failed'],
+    ['[::1]:40000', UNKNOWN, 'failed'],
+    ['10.77.0.10:40000', UNKNOWN, 'failed'],
+    ['10.77.0.12:40000', UNKNOWN, 'failed'],
+    ['10.77.0.66:40000', UNKNOWN, 'passed'],
+    ['10.77.0.12:40000', 'remote error: tls: bad certificate', 'failed'],
+    ['10.77.0.66:40000', 'remote error: tls: bad certificate', 'passed'],
+    ['127.0.0.1:40000', 'x509: certificate specifies an incompatible key usage', 'failed'],
+    ['127.0.0.1:40000', "tls: client didn't provide a certificate", 'passed'],
+    ['127.0.0.1:40000', 'tls: first record does not look like a TLS handshake', 'passed'],
+    ['127.0.0.1:40000', 'EOF', 'passed'],
+    ['10.77.0.66:40000', 'open /etc/etcd/server.crt: no such file or directory', 'failed'],
+  ] as const) {
+    it(`is ${result} for an etcd that writes "${error}" of ${from}`, () => {
+      const outcome = judge('etcd', [
+        ['new', SERVING.etcd],
+        ['new', rejected(from, error)],
+      ]);
+      assert.equal(outcome.result, result);
+    });
+  }
+
+  it('takes plaintext for wanted in an etcd that is only prepared, and for a failure in one that shall enforce', () => {
+    const lines: [string, string][] = [
+      ['new', 'ClientTLS: cert = /a, key = /b, trusted-ca = /c, client-cert-auth = false, crl-file = '],
+      ['new', 'The scheme of client url http://127.0.0.1:2379 is HTTP while key/cert files are presented. Ignored.'],
+      ['new', 'serving insecure client requests on 127.0.0.1:2379, this is strongly discouraged!'],
+    ];
+    assert.equal(judge('etcd', lines, { target: 'prepared' }).result, 'passed');
+    const enforced = judge('etcd', [...lines, ['new', SERVING.etcd]]);
+    assert.equal(enforced.result, 'failed');
+    assert.match(enforced.summary, /insecure-listener/);
+    const mismatch: [string, string] = ['new', 'tls: private key does not match public key'];
+    assert.equal(judge('etcd', [...lines, mismatch], { target: 'prepared' }).result, 'failed');
+  });
+
+  const unregistered = (error: string) => `${HEAD}"Unable to register node with API server" err="${error}" node="w1"`;
+  const registered = `${HEAD}"Successfully registered node" node="w1"`;
+  const refused =
+    'Post \\"https://10.77.0.10:6443/api/v1/nodes\\": dial tcp 10.77.0.10:6443: connect: connection refused';
+  const distrusted = 'Post \\"https://10.77.0.10:6443/api/v1/nodes\\": x509: certificate signed by unknown authority';
+  for (const [what, lines, result] of [
+    ['a refused connection', [unregistered(refused)], 'passed'],
+    ['an API server that it cannot verify', [unregistered(distrusted)], 'failed'],
+    ['a 401', [unregistered('Unauthorized')], 'failed'],
+    ['a 401 until it registered', [unregistered('Unauthorized'), registered], 'passed'],
+    ['a 401 after it registered', [registered, unregistered('Unauthorized')], 'failed'],
+    [
+      'a caller whose certificate it does not know',
+      [`${HEAD}Unable to authenticate the request due to an error: x509: certificate signed by unknown authority`],
+      'passed',
+    ],
+    [
+      'a stranger that distrusts it',
+      [`${HEAD}http: TLS handshake error from 10.77.0.66:5: remote error: tls: bad certificate`],
+      'passed',
+    ],
+    [
+      'an API server that distrusts it',
+      [`${HEAD}http: TLS handshake error from 10.77.0.12:5: remote error: tls: bad certificate`],
+      'failed',
+    ],
+  ] as const) {
+    it(`is ${result} for a kubelet with ${what}`, () => {
+      const all = [SERVING.kubelet, ...lines].map((line): [string, string] => ['new', line]);
+      assert.equal(judge('kubelet', all).result, result);
+    });
+  }
+
+  const dial = (error: string) =>
+    `${HEAD}grpc: addrConn.createTransport failed to connect to {https://127.0.0.1:2379  <nil> 0 <nil>}. Err :connection error: desc = "transport: ${error}". Reconnecting...`;
+  const mismatch = `${HEAD}key failed with : tls: private key does not match public key`;
+  const loaded = `${HEAD}Loaded a new cert/key pair for "serving-cert::/a.crt::/a.key"`;
+  const bundle = `${HEAD}Loaded a new CA Bundle and Verifier for "client-ca-bundle::/ca.crt"`;
+  const eof = dial('authentication handshake failed: EOF');
+  const badEtcd = dial('authentication handshake failed: x509: certificate signed by unknown authority');
+  const serving = SERVING['kube-apiserver'];
+  for (const [what, lines, result, summary] of [
+    [
+      'an etcd that ends the handshake, and never serves',
+      [eof],
+      'failed',
+      /conflicting-setting: the server 127\.0\.0\.1:2379/,
+    ],
+    ['an etcd that ended the handshake while it restarted', [eof, serving, eof], 'passed', /serves/],
+    ['an etcd that it could not verify until it served', [badEtcd, serving], 'passed', /serves/],
+    ['an etcd that it cannot verify', [serving, badEtcd], 'failed', /unknown-authority: the server/],
+    ['a pair that was no pair between two steps', [serving, mismatch, loaded], 'passed', /serves/],
+    ['a pair that is no pair, whatever else was loaded', [serving, loaded, mismatch, bundle], 'failed', /key-mismatch/],
+    [
+      "another node's kubelet that it cannot verify",
+      [serving, `${HEAD}error dialing backend: x509: certificate signed by unknown authority`],
+      'passed',
+      /serves/,
+    ],
+    [
+      'a kubelet without certificate',
+      [serving, `${HEAD}error dialing backend: remote error: tls: internal error`],
+      'passed',
+      /serves/,
+    ],
+  ] as const) {
+    it(`is ${result} for an API server with ${what}`, () => {
+      const outcome = judge(
+        'kube-apiserver',
+        lines.map((line): [string, string] => ['new', line]),
+      );
+      assert.equal(outcome.result, result);
+      assert.match(outcome.summary, summary);
+    });
+  }
+
+  it('shows at most eight lines of at most 1000 characters, the reasons before the consequences', () => {
+    const many = Array.from({ length: 30 }, (_, index): [string, string] => [
+      'new',
+      `open /etc/etcd/${String.fromCharCode(97 + index)}${'x'.repeat(2000)}: no such file or directory`,
+    ]);
+    const outcome = judge('etcd', [['new', "systemd:etcd.service: Failed with result 'exit-code'."], ...many]);
+    assert.equal(outcome.evidence.length, 8);
+    assert.ok(outcome.evidence.every(({ line, cause }) => line.length === 1000 && cause === 'missing-file'));
+  });
+});

@@ -1,0 +1,56 @@
+/** When a certificate is due, and why; the why is logged before anything is renewed. */
+import { createHash } from 'node:crypto';
+import type { Certificate } from '../../common/x509/certificate.ts';
+import type { InstalledCertificate } from './plan-input.ts';
+import { tryParse } from './try-parse.ts';
+import type { WishedSlot } from './wish.ts';
+
+/** What a slot is compared with. */
+export interface DueInput {
+  slot: WishedSlot;
+  installed: InstalledCertificate | undefined;
+  /** Roots in force of the authority that issues the slot. */
+  roots: Certificate[];
+  /** For the jitter. */
+  nodeName: string;
+  nowMs: number;
+}
+
+/** Why the slot is issued anew ("missing", "names changed: …"), or undefined when it is good. */
+export function whyDue({ slot, installed, roots, nodeName, nowMs }: DueInput): string | undefined {
+  if (installed === undefined) return 'missing';
+  const certificate = tryParse(installed.pem);
+  if (certificate === undefined) return 'unreadable';
+  if (!installed.keyMatches) return 'key missing or not the one of the certificate';
+  if (!isIssuedBy(certificate, roots)) return `issuer changed: ${certificate.issuer} is not among the roots`;
+  const names = [
+    ...missing(slot.dnsNames, certificate.dnsNames),
+    ...missing(slot.ipAddresses, certificate.ipAddresses),
+  ];
+  if (names.length > 0) return `names changed: ${names.join(', ')} missing`;
+  if (nowMs >= certificate.notAfter.getTime()) return `expired ${certificate.notAfter.toISOString()}`;
+  if (nowMs >= renewalMs(certificate, `${nodeName}/${slot.profile}/${slot.file}`)) {
+    return `expires ${certificate.notAfter.toISOString()}`;
+  }
+  return undefined;
+}
+
+/**
+ * When to renew, in milliseconds since the epoch: at two thirds of the lifetime, up to a tenth of the lifetime earlier. How much
+ * earlier follows from the key alone, so that it is the same at each plan and differs between nodes.
+ */
+export function renewalMs(certificate: Pick<Certificate, 'notBefore' | 'notAfter'>, jitterKey: string): number {
+  const beginMs = certificate.notBefore.getTime();
+  const lifetimeMs = certificate.notAfter.getTime() - beginMs;
+  const jitter = createHash('sha256').update(jitterKey).digest().readUInt32BE(0) / 2 ** 32;
+  return beginMs + lifetimeMs * (2 / 3 - jitter / 10);
+}
+
+function isIssuedBy(certificate: Certificate, roots: readonly Certificate[]): boolean {
+  const { x509 } = certificate;
+  return roots.some((root) => x509.checkIssued(root.x509) && x509.verify(root.x509.publicKey));
+}
+
+function missing(wanted: readonly string[], there: readonly string[]): string[] {
+  return wanted.filter((name) => !there.includes(name));
+}

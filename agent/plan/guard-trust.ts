@@ -1,0 +1,71 @@
+/** The guard that no root in use is ever dropped: whoever relies on it would be locked out. */
+import { AppError } from '../../common/errors/app-error.ts';
+import type { Authority } from '../../common/names/names.ts';
+import { type Certificate, parseCertificates } from '../../common/x509/certificate.ts';
+import type { Detected, Problem } from '../detect/detected.ts';
+import { componentFolder } from '../layout.ts';
+import type { PlanInput } from './plan-input.ts';
+import { type TrustUse, trustUses } from './trust-uses.ts';
+
+/** The parts of a plan's input that the guard looks at. */
+export type TrustInput = Pick<PlanInput, 'trust' | 'bundles' | 'layout' | 'nowMs'>;
+
+/**
+ * Compares the roots in use with those that will replace them, by subject and public key.
+ *
+ * @param replaced the settings that will be replaced; others keep their roots
+ * @returns a problem per setting that would lose a root, or whose roots cannot be read
+ */
+export function guardTrust(detected: Detected, replaced: readonly string[], input: TrustInput): Problem[] {
+  let uses: TrustUse[];
+  try {
+    uses = trustUses(detected).filter(({ setting }) => replaced.includes(setting));
+  } catch (error) {
+    return [{ component: detected.component, message: `trust cannot be compared: ${AppError.from(error).message}` }];
+  }
+  const own = `${componentFolder(input.layout, detected.component)}/`;
+  return uses.flatMap((use) => {
+    const where = 'path' in use.roots ? { path: use.roots.path } : {};
+    const message = complaint(use, own, input);
+    return message === undefined ? [] : [{ component: detected.component, message, ...where }];
+  });
+}
+
+/**
+ * The roots of an authority; none when the server gave none, or none that can be read.
+ */
+export function rootsOf(bundles: PlanInput['bundles'], authority: Authority): Certificate[] {
+  try {
+    return parseCertificates(bundles.get(authority) ?? '');
+  } catch {
+    return []; // the plan refuses to go on without roots, whatever the reason
+  }
+}
+
+/** What two certificates of the same CA have in common, also when it was renewed with its key. */
+export function rootIdentity(root: Certificate): string {
+  return `${root.subject} ${root.publicKeyPin}`;
+}
+
+function complaint({ authority, setting, roots }: TrustUse, own: string, input: TrustInput): string | undefined {
+  let inUse: Certificate[];
+  try {
+    inUse = parseCertificates('pem' in roots ? roots.pem : textOf(roots.path, input));
+  } catch (error) {
+    // a file of ours that was damaged is written anew: the roots that it had passed this guard when it was first written
+    if ('path' in roots && roots.path.startsWith(own)) return undefined;
+    return `the roots of ${setting} cannot be read (${AppError.from(error).message}), so it cannot be told whom a change would lock out: repair the file`;
+  }
+  const kept = new Set(rootsOf(input.bundles, authority).map(rootIdentity));
+  // nothing chains to an expired root any more
+  const lost = inUse.filter((root) => root.notAfter.getTime() > input.nowMs && !kept.has(rootIdentity(root)));
+  if (lost.length === 0) return undefined;
+  const names = lost.map((root) => `${root.subject} (${root.publicKeyPin})`).join(', ');
+  return `trust would change: ${setting} trusts ${names}, which is no root of the server's ${authority} CA; start the CA server with --adopt and the folder of the cluster's CAs, so that it goes on with them`;
+}
+
+function textOf(path: string, { trust }: TrustInput): string {
+  const file = trust.find((other) => other.path === path);
+  if (file?.pem === undefined) throw new AppError('not-found', file?.problem || `${path} was not read`);
+  return file.pem;
+}

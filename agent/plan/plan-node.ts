@@ -1,0 +1,109 @@
+/** What is to do on a node: decided from what is given, without reading or changing anything. */
+import type { Component, Role } from '../../common/names/names.ts';
+import type { Detected, Problem } from '../detect/detected.ts';
+import type { Change, ComponentChange, NodePlan } from './change.ts';
+import { completeChange, missingRoots } from './complete-change.ts';
+import type { LocalEtcd } from './etcd-servers.ts';
+import { effectiveSetting } from './etcd-settings.ts';
+import { fingerprint } from './fingerprint.ts';
+import { planApiserver } from './plan-apiserver.ts';
+import { type EtcdWish, planEtcd } from './plan-etcd.ts';
+import type { PlanInput } from './plan-input.ts';
+import { planKubelet } from './plan-kubelet.ts';
+import type { Wish } from './wish.ts';
+
+/** What a node of a role may run. */
+const allowed: Readonly<Record<Role, readonly Component[]>> = {
+  'control-plane': ['etcd', 'kube-apiserver', 'kubelet'],
+  worker: ['kubelet'],
+  etcd: ['etcd'],
+};
+
+/** A component with its wish, and what it takes to make it true. */
+interface Draft<W extends Wish> {
+  wish: W;
+  change: ComponentChange | undefined;
+  problems: Problem[];
+}
+
+/**
+ * Plans the node: a change per component, etcd and the API server together where one without the other would cut the API
+ * server off. A component with a problem is left alone, and so is the one that would have to change with it.
+ */
+export function planNode(input: PlanInput): NodePlan {
+  const problems = [...input.detected.problems, ...roleProblems(input)];
+  const isBlocked = (component: Component) => problems.some((problem) => problem.component === component);
+  const found = input.detected.components.filter(({ component }) => !isBlocked(component));
+  const etcd = draft(
+    wishOf(found, 'etcd', (each) => planEtcd(each, input)),
+    input,
+  );
+  const local = localEtcd(input, etcd?.wish);
+  const apiserver = draft(
+    wishOf(found, 'kube-apiserver', (each) => planApiserver(each, local, input)),
+    input,
+  );
+  const kubelet = draft(
+    wishOf(found, 'kubelet', (each) => planKubelet(each, input)),
+    input,
+  );
+
+  if (etcd?.wish.turns === true && etcd.change !== undefined && isBlocked('kube-apiserver')) {
+    etcd.problems.push(waitsFor('etcd', 'kube-apiserver'));
+  }
+  const together = etcd?.change !== undefined && apiserver?.change !== undefined && apiserver.wish.followsEtcd;
+  if (together && etcd.problems.length + apiserver.problems.length > 0) {
+    if (etcd.problems.length === 0) etcd.problems.push(waitsFor('etcd', 'kube-apiserver'));
+    if (apiserver.problems.length === 0) apiserver.problems.push(waitsFor('kube-apiserver', 'etcd'));
+  }
+  const groups = together
+    ? [[...ready(etcd), ...ready(apiserver)], ready(kubelet)]
+    : [ready(etcd), ready(kubelet), ready(apiserver)];
+  return {
+    changes: groups.filter((group) => group.length > 0).map((group) => changeOf(group, input)),
+    problems: [...problems, ...[etcd, apiserver, kubelet].flatMap((each) => each?.problems ?? [])],
+  };
+}
+
+function wishOf<C extends Component, W extends Wish>(
+  found: readonly Detected[],
+  component: C,
+  plan: (detected: Extract<Detected, { component: C }>) => W | undefined,
+): W | undefined {
+  const detected = found.find((each): each is Extract<Detected, { component: C }> => each.component === component);
+  return detected === undefined ? undefined : plan(detected);
+}
+
+function draft<W extends Wish>(wish: W | undefined, input: PlanInput): Draft<W> | undefined {
+  if (wish === undefined) return undefined;
+  return { wish, change: completeChange(wish, input), problems: [...wish.problems, ...missingRoots(wish, input)] };
+}
+
+/** The member as the API server will find it: one that is not planned stays as it is. */
+function localEtcd({ detected }: PlanInput, wish: EtcdWish | undefined): LocalEtcd | undefined {
+  if (wish !== undefined) return { detected: wish.detected, listenClientUrls: wish.listenClientUrls, managed: true };
+  const found = detected.components.find((each) => each.component === 'etcd');
+  if (found === undefined) return undefined;
+  return { detected: found, listenClientUrls: effectiveSetting(found, 'listen-client-urls'), managed: false };
+}
+
+function roleProblems({ detected, settings }: PlanInput): Problem[] {
+  return detected.components
+    .filter(({ component }) => !allowed[settings.role].includes(component))
+    .map(({ component }) => ({
+      component,
+      message: `a node with the role ${settings.role} gets no certificates for ${component}: join again with a token of the right role, or remove ${component} from this node`,
+    }));
+}
+
+function waitsFor(component: Component, other: Component): Problem {
+  return { component, message: `it changes together with ${other}, which is held up: solve that first` };
+}
+
+function ready(each: Draft<Wish> | undefined): ComponentChange[] {
+  return each?.change === undefined || each.problems.length > 0 ? [] : [each.change];
+}
+
+function changeOf(components: ComponentChange[], input: PlanInput): Change {
+  return { changeId: input.changeId(), components, fingerprint: fingerprint(components, input.bundles) };
+}

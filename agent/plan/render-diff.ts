@@ -1,0 +1,61 @@
+/** A plan as text for a person: what would change, line by line, and what is held up. */
+import type { Problem } from '../detect/detected.ts';
+import type { Change, ComponentChange, FileChange, NodePlan, Slot } from './change.ts';
+import { diffLines } from './diff-lines.ts';
+import { maskSecrets } from './mask-secrets.ts';
+
+/** The plan: changes in their order, each with certificates, units and a unified diff per file, then problems. No secrets. */
+export function renderPlan({ changes, problems }: NodePlan): string {
+  const parts = [
+    ...changes.map((change, index) => renderChange(change, `change ${index + 1} of ${changes.length}`)),
+    ...(problems.length === 0 ? [] : [`left alone\n${problems.map(renderProblem).join('')}`]),
+  ];
+  if (changes.length === 0) parts.unshift('nothing to change\n');
+  return parts.join('\n');
+}
+
+function renderChange({ changeId, components }: Change, title: string): string {
+  const names = components.map(({ component }) => component).join(' and ');
+  const units = components.map(({ detected }) => detected.unit.name).join(', then ');
+  return [
+    `${title}: ${names} (${changeId})\n`,
+    ...components.flatMap(renderComponent),
+    `  restart: ${units}\n`,
+    ...components.flatMap(({ files }) => files.map(renderFile)),
+  ].join('');
+}
+
+function renderComponent(change: ComponentChange): string[] {
+  const { folder, slots, bundles, memberUpdate } = change;
+  const files = bundles.map(({ file, authority }) => `${file} (${authority} CA)`).join(', ');
+  return [
+    ...slots.map((slot) => `  issue ${folder}/current/${slot.file}.crt: ${renderSlot(slot)}\n`),
+    `  trust ${folder}/current: ${files}\n`,
+    ...(memberUpdate === undefined
+      ? []
+      : [
+          `  etcd member ${memberUpdate.memberId}: ${memberUpdate.before.join(',')} -> ${memberUpdate.after.join(',')}\n`,
+        ]),
+  ];
+}
+
+function renderSlot({ profile, dnsNames, ipAddresses, reason }: Slot): string {
+  const names = [...dnsNames, ...ipAddresses];
+  return `${profile}${names.length === 0 ? '' : ` for ${names.join(', ')}`}; ${reason}`;
+}
+
+function renderFile({ path, before, after }: FileChange): string {
+  const owner = before === undefined ? '' : ownerChange(before, after);
+  const diff = diffLines(maskSecrets(before?.text ?? ''), maskSecrets(after.text));
+  return `--- ${before === undefined ? '/dev/null' : path}\n+++ ${path}\n${owner}${diff}`;
+}
+
+function ownerChange(before: FileChange['after'], after: FileChange['after']): string {
+  const [old, now] = [before, after].map(({ mode, uid, gid }) => `${mode.toString(8)} ${uid}:${gid}`);
+  return old === now ? '' : `mode and owner ${old} -> ${now}\n`;
+}
+
+function renderProblem({ component, message, path, line }: Problem): string {
+  const place = path === undefined ? '' : ` (${path}${line === undefined ? '' : `:${line}`})`;
+  return `  ${component}${place}: ${message}\n`;
+}

@@ -1,0 +1,69 @@
+/** The names that a serving certificate needs on this node. The server issues what it allows and refuses the rest by name. */
+import { canonicalIp } from '../../common/x509/ip-address.ts';
+import type { DetectedApiserver, DetectedKubelet, FoundCertificate } from '../detect/detected.ts';
+import { hostAndPort, splitUrls } from './etcd-urls.ts';
+import type { NodeSettings } from './settings.ts';
+import { tryParse } from './try-parse.ts';
+
+/** Names of a certificate. */
+export interface Names {
+  /** Lower case, sorted. */
+  dnsNames: string[];
+  /** Canonical, sorted. */
+  ipAddresses: string[];
+}
+
+/**
+ * Names for the server or the peer certificate of an etcd member, with the hosts of its own URLs for that side: clients and
+ * peers compare them.
+ */
+export function etcdNames(urlLists: readonly string[], settings: NodeSettings, served: Names): Names {
+  const hosts = urlLists.flatMap(splitUrls).flatMap((url) => hostAndPort(url)?.host ?? []);
+  return gather([settings.nodeName, 'localhost', '127.0.0.1', ...settings.addresses, ...hosts], served);
+}
+
+/** Names for the API server (kubeadm's, and localhost for those on the node itself). */
+export function apiserverNames(apiserver: DetectedApiserver, settings: NodeSettings, served: Names): Names {
+  const { cluster } = settings;
+  const service = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc'];
+  const endpoint = hostAndPort(`https://${cluster.apiEndpoint}`)?.host;
+  const given = ['advertise-address', 'bind-address'].flatMap((flag) => apiserver.flags.get(flag)?.at(-1) ?? []);
+  return gather(
+    [
+      ...[settings.nodeName, 'localhost', '127.0.0.1', ...settings.addresses, cluster.serviceAddress],
+      ...[...service, `kubernetes.default.svc.${cluster.dnsDomain}`, endpoint ?? '', ...given],
+    ],
+    served,
+  );
+}
+
+/** Names for a kubelet: those under which the API server dials it. */
+export function kubeletNames(kubelet: DetectedKubelet, settings: NodeSettings, served: Names): Names {
+  const nodeIps = (kubelet.flags.get('node-ip') ?? []).flatMap((list) => list.split(','));
+  return gather([settings.nodeName, ...settings.addresses, ...nodeIps], served);
+}
+
+/**
+ * The names of the certificate that a component serves now from a file of somebody else, so that no client loses one. A
+ * certificate of ours holds all that the server allows already: its names are the server's to keep or to take back.
+ */
+export function servedNames(certificates: readonly FoundCertificate[], path: string, ownFolder: string): Names {
+  if (path.startsWith(`${ownFolder}/`)) return noNames;
+  return tryParse(certificates.find((found) => found.path === path)?.certificatePem ?? '') ?? noNames;
+}
+
+/** For certificates of clients. */
+export const noNames: Names = { dnsNames: [], ipAddresses: [] };
+
+/** Sorts names by kind; addresses that stand for all interfaces are nobody's name. */
+function gather(hosts: readonly string[], served: Names): Names {
+  const names = [...hosts, ...served.dnsNames, ...served.ipAddresses].map((name) => name.trim().toLowerCase());
+  const unspecified = new Set(['0.0.0.0', '::', '']);
+  const addresses = names.flatMap((name) => canonicalIp(name) ?? []).filter((address) => !unspecified.has(address));
+  const dns = names.filter((name) => canonicalIp(name) === undefined && name !== '');
+  return { dnsNames: unique(dns), ipAddresses: unique(addresses) };
+}
+
+function unique(names: readonly string[]): string[] {
+  return [...new Set(names)].sort();
+}

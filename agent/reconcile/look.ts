@@ -1,0 +1,54 @@
+/** Looks at the node and asks the server what it should be like: everything that a plan is made from. */
+import { randomBytes } from 'node:crypto';
+import { type Authority, authorities } from '../../common/names/names.ts';
+import type { RunCommand } from '../../common/run/command.ts';
+import type { Clock } from '../../common/time/clock.ts';
+import { detectNode } from '../detect/detect-node.ts';
+import type { DetectedEtcd } from '../detect/detected.ts';
+import type { Layout } from '../layout.ts';
+import type { ServerLink } from '../link/server-link.ts';
+import type { PlanInput } from '../plan/plan-input.ts';
+import { readInstalled } from '../plan/read-installed.ts';
+import { readTrust } from '../plan/read-trust.ts';
+import type { NodeSettings } from '../plan/settings.ts';
+import { localEtcdCluster } from '../verify/local-etcd.ts';
+
+/** Dependencies. */
+export interface LookDeps {
+  layout: Layout;
+  run: RunCommand;
+  clock: Clock;
+  link: ServerLink;
+}
+
+/** Gathers the input of a plan. Rejects 'unavailable' when the server does not answer. */
+export async function lookAtNode(deps: LookDeps, settings: NodeSettings, signal: AbortSignal): Promise<PlanInput> {
+  const { layout, run, clock, link } = deps;
+  const detected = await detectNode({ layout, run }, signal);
+  const components = detected.components.map(({ component }) => component);
+  const etcd = detected.components.find((each): each is DetectedEtcd => each.component === 'etcd');
+  const { certificates } = await link.calls();
+  const { bundles } = await certificates.getTrustBundles({}, { signal });
+  return {
+    detected,
+    layout,
+    settings,
+    current: await readInstalled(layout, components),
+    trust: await readTrust(detected, layout),
+    bundles: new Map<Authority, string>(
+      bundles.flatMap(({ authority, rootsPem }) => {
+        const word = authorities.toWord(authority);
+        return word === undefined ? [] : [[word, rootsPem] as const];
+      }),
+    ),
+    etcdCluster: etcd === undefined ? undefined : await localEtcdCluster(layout, etcd, signal),
+    nowMs: clock.nowMs(),
+    changeId: () => newChangeId(clock.nowMs()),
+  };
+}
+
+/** "20260102T030405Z-1a2b3c": sorts by time, unique on the node. */
+export function newChangeId(nowMs: number): string {
+  const time = new Date(nowMs).toISOString().replace(/[-:]/g, '').replace(/\.\d+/, '');
+  return `${time}-${randomBytes(3).toString('hex')}`;
+}

@@ -1,0 +1,224 @@
+/** The agent's standing talk with its server: says who it is and how it stands, hears what to do, and comes back after every break. */
+
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
+import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
+import { AppError } from '../../common/errors/app-error.ts';
+import type { Log } from '../../common/log/log.ts';
+import { type Mode, modes } from '../../common/names/names.ts';
+import type { ClientStream } from '../../common/rpc/client.ts';
+import { Backoff } from '../../common/time/backoff.ts';
+import type { Clock } from '../../common/time/clock.ts';
+import { version } from '../../common/version.ts';
+import {
+  type Inventory,
+  type PeerAnswer,
+  type PeerQuestion,
+  SessionRequestSchema,
+  type SessionResponseSchema,
+  type Settings,
+  type TlsObservationSchema,
+} from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import type { ServerLink } from '../link/server-link.ts';
+import type { AgentSettings } from '../report/agent-state.ts';
+import type { StatusBoard } from '../report/status-board.ts';
+import { statusMessage } from '../report/status-message.ts';
+import { readSettings } from './settings-message.ts';
+
+/** Dependencies. */
+export interface SessionDeps {
+  link: ServerLink;
+  clock: Clock;
+  log: Log;
+  board: StatusBoard;
+  nodeName: string;
+  mode: Mode;
+  /** Permit held now, or ''; heartbeats renew it. */
+  heldPermit(): string;
+  /** Inventory to send after every connection and change. */
+  inventory(): Inventory | undefined;
+  /** New settings arrived; the skew is this node's clock less the server's, in milliseconds, as they came. */
+  onSettings(settings: AgentSettings, skewMs: number): void;
+  /** A question about another node's component. */
+  answer(question: PeerQuestion, signal: AbortSignal): Promise<PeerAnswer>;
+}
+
+/** How the session stands, for `status`. */
+export interface SessionState {
+  connected: boolean;
+  /** Since when, milliseconds since the epoch. */
+  sinceMs: number;
+  /** Why it is not connected, or ''. */
+  problem: string;
+  /** Failed attempts since the last connection. */
+  attempts: number;
+}
+
+type Stream = ClientStream<typeof SessionRequestSchema, typeof SessionResponseSchema>;
+
+/** Observations kept while the server cannot be reached. */
+const MAX_WAITING = 200;
+
+/** The session. */
+export class Session {
+  readonly #deps: SessionDeps;
+  readonly #backoff = new Backoff({ firstMs: 1_000, maxMs: 60_000 });
+  #stream: Stream | undefined;
+  #waiting: MessageInitShape<typeof TlsObservationSchema>[] = [];
+  #state: SessionState;
+
+  constructor(deps: SessionDeps) {
+    this.#deps = deps;
+    this.#state = { connected: false, sinceMs: deps.clock.nowMs(), problem: 'not connected yet', attempts: 0 };
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** Keeps the session up until the signal fires. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#deps;
+    const stopListening = this.#deps.board.listen((status) => {
+      this.#stream?.write({ message: { case: 'report', value: statusMessage(status) } });
+    });
+    try {
+      while (!signal.aborted) {
+        try {
+          await this.#talk(signal);
+          this.#lost('the server ended the session');
+        } catch (error) {
+          signal.throwIfAborted();
+          const failure = AppError.from(error);
+          this.#lost(describe(failure));
+          log.warn('session with the server is down', { error: failure, attempt: this.#state.attempts });
+        }
+        await this.#backoff.wait(clock, signal);
+      }
+    } finally {
+      stopListening();
+    }
+  }
+
+  /** Tells the server of a TLS failure; kept until it can be told. */
+  observe(observation: MessageInitShape<typeof TlsObservationSchema>): void {
+    if (this.#stream !== undefined) this.#stream.write({ message: { case: 'observation', value: observation } });
+    else this.#waiting = [...this.#waiting, observation].slice(-MAX_WAITING);
+  }
+
+  /** Sends the inventory as it is now. */
+  sendInventory(): void {
+    const value = this.#deps.inventory();
+    if (value !== undefined) this.#stream?.write({ message: { case: 'inventory', value } });
+  }
+
+  async #talk(outer: AbortSignal): Promise<void> {
+    const { link, log, nodeName } = this.#deps;
+    const ended = new AbortController();
+    const signal = AbortSignal.any([outer, ended.signal]);
+    const { agent } = await link.calls();
+    const stream: Stream = agent.session({ signal });
+    try {
+      stream.write(this.#hello());
+      for await (const { message } of stream) {
+        if (!this.#state.connected) this.#connected(stream);
+        if (message.case === 'settings') {
+          const settings = readSettings(message.value, nodeName);
+          log.debug('settings', { generation: settings.generation });
+          this.#deps.onSettings(settings, this.#skewOf(message.value));
+          this.#heartbeats.start(stream, settings.heartbeatMs, signal);
+        } else if (message.case === 'peerQuestion') {
+          void this.#answer(stream, message.value, signal);
+        }
+      }
+    } finally {
+      this.#stream = undefined;
+      ended.abort();
+      this.#heartbeats.forget();
+    }
+  }
+
+  readonly #heartbeats = {
+    everyMs: 0,
+    /** Beats at the interval until the signal fires; started again only when the interval changes. */
+    start: (stream: Stream, everyMs: number, signal: AbortSignal) => {
+      const beats = this.#heartbeats;
+      if (beats.everyMs === everyMs) return;
+      beats.everyMs = everyMs;
+      void this.#beat(stream, everyMs, signal);
+    },
+    forget: () => {
+      this.#heartbeats.everyMs = 0;
+    },
+  };
+
+  async #beat(stream: Stream, everyMs: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    try {
+      while (this.#heartbeats.everyMs === everyMs && !signal.aborted) {
+        await clock.sleep(everyMs, signal);
+        const value = { nodeTime: timestampFromMs(clock.nowMs()), permitId: this.#deps.heldPermit() };
+        stream.write({ message: { case: 'heartbeat', value } });
+      }
+    } catch {
+      // only the signal ends a sleep
+    }
+  }
+
+  async #answer(stream: Stream, question: PeerQuestion, signal: AbortSignal): Promise<void> {
+    try {
+      const value = await this.#deps.answer(question, signal);
+      stream.write({ message: { case: 'peerAnswer', value } });
+    } catch (error) {
+      if (!signal.aborted) this.#deps.log.warn('a peer question could not be answered', { node: question.node, error });
+    }
+  }
+
+  #skewOf({ serverTime }: Settings): number {
+    if (serverTime === undefined) return 0;
+    return this.#deps.clock.nowMs() - timestampMs(serverTime);
+  }
+
+  #hello() {
+    const { clock, board, mode } = this.#deps;
+    const value = {
+      agentVersion: version,
+      mode: modes.toNumber(mode),
+      nodeTime: timestampFromMs(clock.nowMs()),
+      components: board.all().map(statusMessage),
+    };
+    return create(SessionRequestSchema, { message: { case: 'hello', value } });
+  }
+
+  #connected(stream: Stream): void {
+    this.#stream = stream;
+    this.#backoff.reset();
+    this.#state = { connected: true, sinceMs: this.#deps.clock.nowMs(), problem: '', attempts: 0 };
+    this.#deps.log.info('session with the server is up');
+    this.sendInventory();
+    for (const value of this.#waiting) stream.write({ message: { case: 'observation', value } });
+    this.#waiting = [];
+    // what changed between the hello and now was not heard by anybody
+    for (const status of this.#deps.board.all())
+      stream.write({ message: { case: 'report', value: statusMessage(status) } });
+  }
+
+  #lost(problem: string): void {
+    const sinceMs = this.#state.connected ? this.#deps.clock.nowMs() : this.#state.sinceMs;
+    this.#state = { connected: false, sinceMs, problem, attempts: this.#state.attempts + 1 };
+  }
+}
+
+/** The failure with what to do about it. */
+function describe({ reason, message }: AppError): string {
+  switch (reason) {
+    case 'node-unknown':
+      return `${message}; the server does not know this node: join it again with a new token`;
+    case 'node-revoked':
+      return `${message}; this node was removed from the fleet`;
+    case 'unauthenticated':
+      return `${message}; if this node's identity has expired, join it again with a new token`;
+    default:
+      return message;
+  }
+}

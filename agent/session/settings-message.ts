@@ -1,0 +1,46 @@
+/** The server's settings as the agent uses them. */
+import { durationMs } from '@bufbuild/protobuf/wkt';
+import { AppError } from '../../common/errors/app-error.ts';
+import { roles } from '../../common/names/names.ts';
+import { EtcdStep, type Settings } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import type { AgentSettings } from '../report/agent-state.ts';
+
+const DEFAULT_HEARTBEAT_MS = 10_000;
+
+/**
+ * Reads a settings message.
+ *
+ * @param nodeName - as this node is enrolled
+ * @throws AppError invalid-request when it lacks what every plan needs; the agent then waits for better ones
+ */
+export function readSettings(message: Settings, nodeName: string): AgentSettings {
+  const role = roles.toWord(message.role);
+  const { cluster } = message;
+  if (role === undefined || cluster === undefined) {
+    throw new AppError(
+      'invalid-request',
+      'the server sent settings without role or cluster; upgrade the agent or the server',
+    );
+  }
+  const { name, apiEndpoint, serviceAddress, dnsDomain } = cluster;
+  const { heartbeatInterval } = message;
+  return {
+    generation: Number(message.generation),
+    heartbeatMs: heartbeatInterval === undefined ? DEFAULT_HEARTBEAT_MS : durationMs(heartbeatInterval),
+    node: {
+      nodeName,
+      role,
+      addresses: [...message.addresses],
+      cluster: { name, apiEndpoint, serviceAddress, dnsDomain },
+      verifyKubelets: message.verifyKubelets,
+      etcdStep: etcdStepOf(message.etcdStep),
+    },
+    rolloutPaused: message.rolloutPaused,
+    retryGeneration: Number(message.retryGeneration),
+  };
+}
+
+function etcdStepOf(step: EtcdStep): 'prepare' | 'enforce' | undefined {
+  if (step === EtcdStep.PREPARE) return 'prepare';
+  return step === EtcdStep.ENFORCE ? 'enforce' : undefined;
+}

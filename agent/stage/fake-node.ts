@@ -1,0 +1,213 @@
+/** A node for tests of the transaction: real files below a temporary root, a systemd and an etcd membership in memory. */
+import { randomBytes } from 'node:crypto';
+import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { silentLog } from '../../common/log/log.ts';
+import type { CommandResult, RunCommand } from '../../common/run/command.ts';
+import { FakeClock } from '../../common/time/fake-clock.ts';
+import { componentFolder, type Layout, layoutBelow } from '../layout.ts';
+import type { MemberUpdate } from '../plan/change.ts';
+import type { Direction, TransactionDeps } from './transaction.ts';
+
+/** A unit of the fake systemd. */
+export interface FakeUnit {
+  activeState: string;
+  subState: string;
+  unitFileState: string;
+  result: string;
+  invocationId: string;
+  /** Configuration that the running process read at its start. */
+  running: string;
+  starts: number;
+}
+
+/** Called at every step at which an agent can die or be refused; the name tells where. */
+export type Step = (name: string) => Promise<void>;
+
+/** A node with etcd and an API server that change together. */
+export class FakeNode {
+  readonly layout: Layout;
+  readonly clock = new FakeClock();
+  readonly units = new Map<string, FakeUnit>();
+  /** Drop-ins as systemd read them last. */
+  #loaded = new Map<string, string>();
+  peerUrls = ['http://10.0.0.1:2380'];
+  /** Every state of the disk that a starting process found wanting. */
+  readonly mismatches: string[] = [];
+  /** Decides whether a unit that starts with this configuration fails. */
+  fails: (unit: string, configuration: string) => boolean = () => false;
+  /** True while the etcd cluster does not answer. */
+  clusterDown = false;
+
+  constructor(root: string) {
+    this.layout = layoutBelow(root);
+    for (const unit of ['etcd.service', 'kube-apiserver.service']) {
+      const invocationId = randomBytes(16).toString('hex');
+      this.units.set(unit, {
+        activeState: 'active',
+        subState: 'running',
+        unitFileState: 'enabled',
+        result: 'success',
+        invocationId,
+        running: '',
+        starts: 0,
+      });
+    }
+  }
+
+  /** Path on the node. */
+  at(path: string): string {
+    return join(this.layout.root, path);
+  }
+
+  unit(name: string): FakeUnit {
+    const unit = this.units.get(name);
+    if (unit === undefined) throw new Error(`no ${name} in this test`);
+    return unit;
+  }
+
+  /** Dependencies of an agent process; each call is a new process. */
+  deps(step: Step = async () => {}): TransactionDeps {
+    return {
+      layout: this.layout,
+      clock: this.clock,
+      log: silentLog,
+      checkpoint: (name) => step(name),
+      currentCursor: async () => 's=1;i=2',
+      run: async (argv, options) => {
+        await step(`before ${argv.slice(0, 2).join(' ')}`);
+        const result = await this.#systemctl(argv, options);
+        await step(`after ${argv.slice(0, 2).join(' ')}`);
+        return result;
+      },
+      updateMember: async (update, direction) => {
+        await step('before update-member');
+        this.#updateMember(update, direction);
+        await step('after update-member');
+      },
+    };
+  }
+
+  /** What a process of this unit would read now. */
+  async configuration(unit: string): Promise<string> {
+    const component = unit === 'etcd.service' ? 'etcd' : 'kube-apiserver';
+    const current = join(componentFolder(this.layout, component), 'current');
+    const names = (await readdir(current).catch(() => [])).sort();
+    const parts = [this.#loaded.get(unit) ?? '(no drop-in)'];
+    if (unit === 'etcd.service')
+      parts.push(await readFile(this.at('/etc/kube-mtls/etcd.env'), 'utf8').catch(() => '-'));
+    for (const name of names) parts.push(`${name}: ${await readFile(join(current, name), 'utf8')}`);
+    return parts.join('\n');
+  }
+
+  /** Keys beside certificates that are not theirs, through the link. */
+  async mismatchedPairs(): Promise<string[]> {
+    const wrong: string[] = [];
+    for (const component of ['etcd', 'kube-apiserver'] as const) {
+      const current = join(componentFolder(this.layout, component), 'current');
+      for (const name of await readdir(current).catch(() => [])) {
+        if (!name.endsWith('.key')) continue;
+        const key = await readFile(join(current, name), 'utf8');
+        const certificate = await readFile(join(current, name.replace('.key', '.crt')), 'utf8').catch(() => 'none');
+        if (key.replace('key', '') !== certificate.replace('certificate', '')) wrong.push(join(current, name));
+      }
+    }
+    return wrong;
+  }
+
+  /** systemd reads its units again, as at boot. */
+  async reload(): Promise<void> {
+    this.#loaded = new Map();
+    for (const name of this.units.keys()) {
+      const text = await readFile(this.dropIn(name), 'utf8').catch(() => undefined);
+      if (text !== undefined) this.#loaded.set(name, text);
+    }
+  }
+
+  /** A unit starts anew, for whatever reason. */
+  async start(name: string): Promise<boolean> {
+    const unit = this.unit(name);
+    const running = await this.configuration(name);
+    this.mismatches.push(...(await this.mismatchedPairs()));
+    const failed = this.fails(name, running);
+    Object.assign(unit, {
+      activeState: failed ? 'activating' : 'active',
+      subState: failed ? 'auto-restart' : 'running',
+      result: failed ? 'exit-code' : 'success',
+      invocationId: randomBytes(16).toString('hex'),
+      running,
+      starts: unit.starts + 1,
+    });
+    return !failed;
+  }
+
+  dropIn(unit: string): string {
+    return this.at(`/etc/systemd/system/${unit}.d/50-kube-mtls.conf`);
+  }
+
+  #systemctl: RunCommand = async (argv) => {
+    const done: CommandResult = { code: 0, stdout: '', stderr: '' };
+    const name = argv.at(-1) ?? '';
+    switch (argv[1]) {
+      case 'daemon-reload':
+        await this.reload();
+        return done;
+      case 'reset-failed':
+        return done;
+      case 'restart':
+        if (await this.start(name)) return done;
+        return {
+          code: 1,
+          stdout: '',
+          stderr: `Job for ${name} failed because the control process exited.\nSee more\n`,
+        };
+      case 'show': {
+        const unit = this.units.get(name);
+        if (unit === undefined) return { ...done, stdout: 'LoadState=not-found\nActiveState=inactive\n' };
+        const lines = [
+          'LoadState=loaded',
+          `ActiveState=${unit.activeState}`,
+          `SubState=${unit.subState}`,
+          `UnitFileState=${unit.unitFileState}`,
+          'MainPID=7',
+          `InvocationID=${unit.invocationId}`,
+          'NRestarts=0',
+          `ExecMainStartTimestampMonotonic=${process.hrtime.bigint() / 1000n}`,
+          `Result=${unit.result}`,
+          'TimeoutStopUSec=1min 30s',
+          'TimeoutStartUSec=2min',
+        ];
+        return { ...done, stdout: `${lines.join('\n')}\n` };
+      }
+      default:
+        throw new Error(`unexpected ${argv.join(' ')}`);
+    }
+  };
+
+  #updateMember(update: MemberUpdate, direction: Direction): void {
+    if (this.clusterDown) throw new Error('the etcd cluster does not answer');
+    this.peerUrls = direction === 'forward' ? update.after : update.before;
+  }
+
+  /**
+   * All of the node but the agent's own state: path to kind, mode, owner and content. Two nodes are alike when these are.
+   */
+  async tree(): Promise<Record<string, string>> {
+    const entries: Record<string, string> = {};
+    const walk = async (folder: string, shown: string): Promise<void> => {
+      for (const name of (await readdir(folder)).sort()) {
+        const path = join(folder, name);
+        const label = `${shown}/${name}`;
+        if (label === '/var/lib/kube-mtls-agent') continue;
+        const stats = await lstat(path);
+        const who = `${(stats.mode & 0o7777).toString(8)} ${stats.uid}:${stats.gid}`;
+        if (stats.isSymbolicLink()) entries[label] = `link to ${await readlink(path)}`;
+        else if (stats.isDirectory()) entries[label] = `folder ${who}`;
+        else entries[label] = `file ${who} ${(await readFile(path)).toString('base64')}`;
+        if (stats.isDirectory()) await walk(path, label);
+      }
+    };
+    await walk(this.layout.root, '');
+    return entries;
+  }
+}

@@ -1,0 +1,73 @@
+/** What stands at a path now, so that it can be compared with what stood there and with what we wrote. */
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { lstat, open, readdir, readlink, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+/** Content and permissions of a regular file, without the content itself. */
+export interface FileMark {
+  /** Lower-case hexadecimal. */
+  sha256: string;
+  /** Permission bits. */
+  mode: number;
+  uid: number;
+  gid: number;
+}
+
+/** What stands at a path. */
+export type FileState =
+  | { kind: 'absent' }
+  | { kind: 'file'; content: Buffer; mark: FileMark }
+  | { kind: 'link'; target: string }
+  | { kind: 'other' };
+
+/** Looks at a path without following a symbolic link at its end. */
+export async function inspectFile(path: string): Promise<FileState> {
+  const stats = await lstat(path).catch(absent);
+  if (stats === undefined) return { kind: 'absent' };
+  if (stats.isSymbolicLink()) return { kind: 'link', target: await readlink(path) };
+  if (!stats.isFile()) return { kind: 'other' };
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    const { mode, uid, gid } = await file.stat();
+    const content = await file.readFile();
+    return { kind: 'file', content, mark: { sha256: sha256(content), mode: mode & 0o7777, uid, gid } };
+  } finally {
+    await file.close();
+  }
+}
+
+/** True when the path holds exactly that; null stands for no file. */
+export function isState(state: FileState, mark: FileMark | null): boolean {
+  if (mark === null) return state.kind === 'absent';
+  if (state.kind !== 'file') return false;
+  const { sha256: hash, mode, uid, gid } = state.mark;
+  return hash === mark.sha256 && mode === mark.mode && uid === mark.uid && gid === mark.gid;
+}
+
+/** The mark of a file that is still to be written. */
+export function markOf(file: { text: string; mode: number; uid: number; gid: number }): FileMark {
+  return { sha256: sha256(Buffer.from(file.text)), mode: file.mode & 0o7777, uid: file.uid, gid: file.gid };
+}
+
+/** SHA-256, lower-case hexadecimal. */
+export function sha256(content: Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex');
+}
+
+/** Removes what a crash between writing aside and renaming left beside a path (see common/files/durable.ts). */
+export async function sweepAsides(path: string): Promise<void> {
+  const folder = dirname(path);
+  const prefix = `.${basename(path)}.kube-mtls-`;
+  const names = (await readdir(folder).catch(absent)) ?? [];
+  for (const name of names) {
+    const rest = name.startsWith(prefix) ? name.slice(prefix.length) : '';
+    if (/^[0-9a-f]{12}$/.test(rest)) await rm(join(folder, name), { force: true });
+  }
+}
+
+/** For the catch of a call on a path: undefined when nothing stands there. */
+export function absent(error: unknown): undefined {
+  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return;
+  throw error;
+}

@@ -1,0 +1,74 @@
+/** The peers' word on a component that changed: this node's own other components first, then the agents of the other nodes. */
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { AppError } from '../../common/errors/app-error.ts';
+import { type Component, components } from '../../common/names/names.ts';
+import type { FindingLog } from '../journal/finding-log.ts';
+import { complaintsAbout } from '../journal/peer-complaints.ts';
+import type { ServerLink } from '../link/server-link.ts';
+import { checkOutcome } from '../report/status-message.ts';
+import type { LiveDeps } from './check-handshake.ts';
+import type { CheckOutcome } from './checks.ts';
+
+/** What the peers are asked about. */
+export interface PeersSubject {
+  component: Component;
+  /** "host:port", as peers write them. */
+  endpoints: string[];
+  /** Serial of the serving certificate. */
+  serial: string;
+  /** When the new process started, by this node's clock. */
+  sinceMs: number;
+  permitId: string;
+}
+
+/** Dependencies. */
+export interface PeersDeps extends LiveDeps {
+  link: ServerLink;
+  findings: FindingLog;
+  /** This node's clock less the server's, in milliseconds. */
+  skewMs(): number;
+}
+
+/** The server waits for the peers as long as it settles; this is the most that it may take. */
+const DEADLINE_MS = 120_000;
+
+/**
+ * Asks, and waits for the answer. Without the server's word nothing is confirmed: an error of the call is a failed check.
+ *
+ * @throws AbortError when the signal fires
+ */
+export async function askPeers(deps: PeersDeps, subject: PeersSubject, signal: AbortSignal): Promise<CheckOutcome> {
+  const { component, endpoints, sinceMs, serial, permitId } = subject;
+  let remote: CheckOutcome | undefined;
+  try {
+    const { agent } = await deps.link.calls();
+    const response = await agent.checkPeers(
+      {
+        permitId,
+        component: components.toNumber(component),
+        endpoints,
+        since: timestampFromMs(sinceMs - deps.skewMs()),
+        serial,
+      },
+      { signal, deadlineMs: DEADLINE_MS },
+    );
+    remote = response.check === undefined ? undefined : checkOutcome(response.check);
+  } catch (error) {
+    signal.throwIfAborted();
+    return failed(`the server could not ask the peers: ${AppError.from(error).message}`);
+  }
+  if (remote === undefined) return failed('the server answered without a check of the peers');
+  // after the wait: the components of this node had their time to complain too
+  const complaints = complaintsAbout(deps.findings, { component, endpoints, sinceMs });
+  if (complaints.length === 0) return remote;
+  return {
+    kind: 'peers',
+    result: 'failed',
+    summary: `components on this node complain about ${component}: ${complaints[0]?.cause}`,
+    evidence: [...complaints, ...remote.evidence],
+  };
+}
+
+function failed(summary: string): CheckOutcome {
+  return { kind: 'peers', result: 'failed', summary, evidence: [] };
+}

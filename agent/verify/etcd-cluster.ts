@@ -1,0 +1,64 @@
+/** Whether the etcd cluster is well: a healthy member, a leader, and every other member in reach of our certificate. */
+
+import { AppError } from '../../common/errors/app-error.ts';
+import type { DetectedEtcd } from '../detect/detected.ts';
+import type { LiveDeps } from './check-handshake.ts';
+import type { CheckOutcome } from './checks.ts';
+import { readCredentials } from './credentials.ts';
+import { type Endpoint, endpointOfUrl, etcdClientEndpoints, hostPort, isLoopback } from './endpoints.ts';
+import { type EtcdAccess, etcdHealth, isHealthy, listMembers } from './etcd-members.ts';
+import { type Expectation, rootsOf } from './expectation.ts';
+import { Findings } from './findings.ts';
+import { describeOutcome, get } from './handshake-probes.ts';
+import type { ClientCredentials } from './probe.ts';
+
+/** One attempt. */
+export async function etcdCluster(
+  { probe, clock }: LiveDeps,
+  expectation: Expectation<DetectedEtcd>,
+  signal: AbortSignal,
+): Promise<CheckOutcome> {
+  const findings = new Findings('cluster', clock);
+  const [endpoint] = etcdClientEndpoints(expectation.detected.settings, expectation.target);
+  if (endpoint === undefined) {
+    findings.fail('listen-client-urls', 'holds no http or https URL to ask');
+    return findings.outcome('');
+  }
+  const rootsPem = rootsOf(expectation, 'etcd');
+  const client = await readCredentials(expectation.folder, 'healthcheck-client');
+  const access = accessOf(endpoint, rootsPem, client);
+
+  const health = await etcdHealth(access, signal, probe);
+  findings.expect(health.healthy && health.leaderId !== '', `etcd ${access.url}`, health.detail);
+  if (!findings.good) return findings.outcome('');
+  try {
+    const cluster = await listMembers(access, signal, probe);
+    const names = cluster.members.map((member) => member.name || member.id).join(', ');
+    const line = `cluster ${cluster.clusterId} of ${cluster.members.length} members: ${names}`;
+    findings.note(`etcd ${access.url}`, line);
+    for (const member of cluster.members.filter(({ id }) => id !== cluster.memberId)) {
+      for (const other of othersEndpoints(member.clientUrls)) {
+        const outcome = await get(probe, { endpoint: other, path: '/health', rootsPem, client, signal });
+        const good = outcome.kind === 'answered' && isHealthy(outcome.status, outcome.body);
+        findings.expect(good, `etcd ${member.name} ${hostPort(other)}`, describeOutcome(outcome));
+      }
+    }
+    return findings.outcome(`etcd is healthy, has a leader and ${cluster.members.length} members`);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    findings.fail(`etcd ${access.url}`, error.message);
+    return findings.outcome('');
+  }
+}
+
+function accessOf(endpoint: Endpoint, rootsPem: string, client: ClientCredentials): EtcdAccess {
+  const url = `${endpoint.scheme}://${hostPort(endpoint)}`;
+  return endpoint.scheme === 'http' ? { url } : { url, tls: { rootsPem, client }, name: endpoint.name };
+}
+
+/** What others list as plaintext is not ours yet, and what they list as loopback is their own. */
+function othersEndpoints(clientUrls: readonly string[]): Endpoint[] {
+  return clientUrls
+    .flatMap((url) => endpointOfUrl(url) ?? [])
+    .filter(({ scheme, host }) => scheme === 'https' && !isLoopback(host));
+}

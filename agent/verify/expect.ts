@@ -1,0 +1,33 @@
+/** What a component has to show after a change, or has to show still. */
+import { join } from 'node:path';
+import type { Authority } from '../../common/names/names.ts';
+import { parseCertificate } from '../../common/x509/certificate.ts';
+import type { Detected } from '../detect/detected.ts';
+import type { ComponentChange } from '../plan/change.ts';
+import type { InstalledFolder } from '../plan/plan-input.ts';
+import type { SignedChange } from '../sign/signed-change.ts';
+import type { Expectation } from './expectation.ts';
+
+/** After a change: the serials that were just issued. */
+export function expectAfterChange(signed: SignedChange, change: ComponentChange): Expectation {
+  const own = signed.certificates.filter(({ component }) => component === change.component);
+  return {
+    detected: change.detected,
+    folder: join(change.folder, 'current'),
+    serials: new Map(own.map(({ file, serial }) => [file, serial])),
+    target: change.target,
+    rootsPem: new Map(signed.bundles.map(({ authority, rootsPem }) => [authority, rootsPem])),
+  };
+}
+
+/** Without a change: the serials that are installed. */
+export function expectInstalled(
+  detected: Detected,
+  folder: string,
+  installed: InstalledFolder,
+  rootsPem: ReadonlyMap<Authority, string>,
+  target: 'prepared' | 'enforced',
+): Expectation {
+  const serials = installed.certificates.map(({ file, pem }) => [file, parseCertificate(pem).serial] as const);
+  return { detected, folder: join(folder, 'current'), serials: new Map(serials), target, rootsPem };
+}

@@ -1,0 +1,80 @@
+/** The few kinds of probes that all handshake checks are made of, and what each has to find. */
+import { type Endpoint, hostPort } from './endpoints.ts';
+import type { Findings } from './findings.ts';
+import type { ClientCredentials, Probe, ProbeOutcome } from './probe.ts';
+import type { Served } from './server-trust.ts';
+
+/** Limit of one probe, in milliseconds. */
+export const PROBE_MS = 5000;
+
+/** One probe of a check. */
+export interface HandshakeProbe {
+  endpoint: Endpoint;
+  path: string;
+  /** Roots to verify the server with; absent for plaintext. */
+  rootsPem: string | undefined;
+  client?: ClientCredentials | undefined;
+  signal: AbortSignal;
+}
+
+/** Sends a GET. */
+export function get(probe: Probe, { endpoint, path, rootsPem, client, signal }: HandshakeProbe): Promise<ProbeOutcome> {
+  const { host, port, name } = endpoint;
+  const tls = rootsPem === undefined ? undefined : { trust: { kind: 'roots' as const, pem: rootsPem, name }, client };
+  return probe({ host, port, tls, method: 'GET', path, timeoutMs: PROBE_MS, signal });
+}
+
+/** The caller has to be answered, by the certificate of that serial, in a way that `accept` takes. */
+export function expectAnswer(
+  findings: Findings,
+  source: string,
+  outcome: ProbeOutcome,
+  want: { serial: string | undefined; accept(status: number, body: string): boolean; wanted: string },
+): void {
+  const seen = describeOutcome(outcome);
+  if (outcome.kind !== 'answered') findings.fail(source, `${seen}, instead of ${want.wanted}`);
+  else if (!want.accept(outcome.status, outcome.body)) {
+    findings.fail(source, `${seen} "${firstWords(outcome.body)}", instead of ${want.wanted}`);
+  } else if (want.serial !== undefined && outcome.served?.serial !== want.serial) {
+    findings.fail(source, `${seen}, instead of the new certificate with serial ${want.serial}`);
+  } else findings.note(source, seen);
+}
+
+/** The caller has to be turned away in the handshake. Silence or a closed port proves nothing, so it fails. */
+export function expectRefusal(findings: Findings, source: string, outcome: ProbeOutcome): void {
+  const refused = outcome.kind === 'refused' && (outcome.by === 'tls-alert' || outcome.by === 'reset');
+  findings.expect(refused, source, `${describeOutcome(outcome)}${refused ? '' : ', instead of a refusal in TLS'}`);
+}
+
+/** One line for a person. */
+export function describeOutcome(outcome: ProbeOutcome): string {
+  switch (outcome.kind) {
+    case 'answered': {
+      const by = outcome.served === undefined ? 'plaintext' : describeServed(outcome.served);
+      return `answered ${outcome.status} over ${by}`;
+    }
+    case 'refused': {
+      const by = outcome.served === undefined ? '' : ` after ${describeServed(outcome.served)}`;
+      return `refused by ${outcome.by} (${outcome.detail})${by}`;
+    }
+    case 'untrusted':
+      return `not trusted: ${outcome.cause} (${outcome.detail}), ${describeServed(outcome.served)}`;
+    case 'unreachable':
+      return `unreachable: ${outcome.detail}`;
+  }
+}
+
+/** "handshake 127.0.0.1:6443 as 10.0.0.1, without certificate". */
+export function sourceOf(endpoint: Endpoint, how: string): string {
+  const name = endpoint.name === endpoint.host ? '' : ` as ${endpoint.name}`;
+  return `handshake ${hostPort(endpoint)}${name}, ${how}`;
+}
+
+/** The beginning of a body, on one line, for evidence. */
+export function firstWords(body: string): string {
+  return body.replace(/\s+/g, ' ').trim().slice(0, 300);
+}
+
+function describeServed(served: Served): string {
+  return `${served.tlsVersion} with serial ${served.serial} of ${served.issuer}`;
+}

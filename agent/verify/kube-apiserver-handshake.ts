@@ -1,0 +1,45 @@
+/** Handshakes with an API server. It takes any client certificate in the handshake; who it believes shows in the answer. */
+import type { DetectedApiserver } from '../detect/detected.ts';
+import type { LiveDeps } from './check-handshake.ts';
+import type { CheckOutcome } from './checks.ts';
+import { makeStranger, readCredentials } from './credentials.ts';
+import { apiserverEndpoints } from './endpoints.ts';
+import { type Expectation, rootsOf, serialOf } from './expectation.ts';
+import { Findings } from './findings.ts';
+import { expectAnswer, get, sourceOf } from './handshake-probes.ts';
+
+/**
+ * One attempt. GET /apis is allowed to every authenticated caller (ClusterRole system:discovery), and not to anonymous
+ * ones since Kubernetes 1.14.
+ */
+export async function apiserverHandshake(
+  { probe, clock }: LiveDeps,
+  expectation: Expectation<DetectedApiserver>,
+  signal: AbortSignal,
+): Promise<CheckOutcome> {
+  const findings = new Findings('handshake', clock);
+  const rootsPem = rootsOf(expectation, 'kubernetes');
+  const serial = serialOf(expectation, 'serving');
+  const client = await readCredentials(expectation.folder, 'probe-client');
+  const stranger = await makeStranger(rootsPem, clock.nowMs());
+  for (const endpoint of apiserverEndpoints(expectation.detected)) {
+    const ask = { endpoint, path: '/apis', rootsPem, signal };
+    expectAnswer(findings, sourceOf(endpoint, 'probe-client'), await get(probe, { ...ask, client }), {
+      serial,
+      accept: (status) => status === 200,
+      wanted: '200',
+    });
+    expectAnswer(findings, sourceOf(endpoint, 'without certificate'), await get(probe, ask), {
+      serial,
+      accept: (status) => status === 401 || status === 403,
+      wanted: '401 or 403',
+    });
+    const strangerAnswer = await get(probe, { ...ask, client: stranger });
+    expectAnswer(findings, sourceOf(endpoint, 'certificate of another CA'), strangerAnswer, {
+      serial,
+      accept: (status) => status === 401,
+      wanted: '401',
+    });
+  }
+  return findings.outcome('the API server shows its new certificate and knows only callers of the cluster CA');
+}

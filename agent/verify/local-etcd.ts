@@ -1,0 +1,99 @@
+/** Talking to this node's own etcd member, whatever it speaks at the moment. */
+import { AppError } from '../../common/errors/app-error.ts';
+import type { DetectedEtcd } from '../detect/detected.ts';
+import { componentFolder, type Layout } from '../layout.ts';
+import type { MemberUpdate } from '../plan/change.ts';
+import type { EtcdCluster } from '../plan/plan-input.ts';
+import type { Direction } from '../stage/transaction.ts';
+import { readCredentialFiles, readPem } from './credentials.ts';
+import { type Endpoint, etcdClientEndpoints, hostPort } from './endpoints.ts';
+import { type EtcdAccess, listMembers, updateMember } from './etcd-members.ts';
+
+/** How to reach the local member with the settings that are in force: ours when it has them, else whatever files it names itself. */
+export async function localEtcdAccess(layout: Layout, detected: DetectedEtcd): Promise<EtcdAccess> {
+  const endpoint = etcdClientEndpoints(detected.effectiveSettings, 'prepared')[0];
+  if (endpoint === undefined)
+    throw new AppError('invalid-request', 'etcd listens on no http or https URL: set listen-client-urls');
+  return accessOf(layout, detected, endpoint);
+}
+
+/** The cluster as the local member tells it; undefined when it does not answer. */
+export async function localEtcdCluster(
+  layout: Layout,
+  detected: DetectedEtcd,
+  signal: AbortSignal,
+): Promise<EtcdCluster | undefined> {
+  try {
+    return await listMembers(await localEtcdAccess(layout, detected), signal);
+  } catch (error) {
+    if (error instanceof AppError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Makes the cluster know the member's peer URLs of a direction. The local member is asked as it speaks now; on the way back also as
+ * it spoke before, and then every other member that lists a client URL. Nothing is done when they are known so already.
+ *
+ * @throws AppError the last failure when nobody could do it
+ */
+export async function updateLocalMember(
+  layout: Layout,
+  detect: () => Promise<DetectedEtcd | undefined>,
+  update: MemberUpdate,
+  direction: Direction,
+  signal: AbortSignal,
+): Promise<void> {
+  const urls = direction === 'forward' ? update.after : update.before;
+  const detected = await detect();
+  if (detected === undefined) throw new AppError('unavailable', 'there is no etcd unit on this node any more');
+  let failure: unknown;
+  for (const access of await accesses(layout, detected, signal)) {
+    try {
+      const { members } = await listMembers(access, signal);
+      const known = members.find(({ id }) => id === update.memberId)?.peerUrls ?? [];
+      if (known.toSorted().join() === urls.toSorted().join()) return;
+      await updateMember(access, update.memberId, urls, signal);
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      failure = error;
+    }
+  }
+  throw failure ?? new AppError('unavailable', 'no etcd member can be asked');
+}
+
+/** The local member over what is in force and over what is running still, then the others. */
+async function accesses(layout: Layout, detected: DetectedEtcd, signal: AbortSignal): Promise<EtcdAccess[]> {
+  const local = etcdClientEndpoints(detected.effectiveSettings, 'prepared');
+  const before = etcdClientEndpoints(detected.settings, 'prepared');
+  const found: EtcdAccess[] = [];
+  for (const endpoint of [...local, ...before]) found.push(await accessOf(layout, detected, endpoint));
+  for (const access of [...found]) {
+    const cluster = await listMembers(access, signal).catch(() => undefined);
+    if (cluster === undefined) continue;
+    const others = cluster.members.filter(({ id }) => id !== cluster.memberId).flatMap(({ clientUrls }) => clientUrls);
+    for (const url of others)
+      found.push(url.startsWith('https:') ? { url, ...(await tlsOf(layout, detected)) } : { url });
+    break;
+  }
+  return found;
+}
+
+async function accessOf(layout: Layout, detected: DetectedEtcd, endpoint: Endpoint): Promise<EtcdAccess> {
+  const url = `${endpoint.scheme}://${hostPort(endpoint)}`;
+  return endpoint.scheme === 'http' ? { url } : { url, name: endpoint.name, ...(await tlsOf(layout, detected)) };
+}
+
+/** Our health check certificate, or, in a cluster that had TLS before us, the member's own. */
+async function tlsOf(layout: Layout, detected: DetectedEtcd): Promise<Pick<EtcdAccess, 'tls'>> {
+  const ours = `${componentFolder(layout, 'etcd')}/current`;
+  try {
+    const client = await readCredentialFiles(`${ours}/healthcheck-client.crt`, `${ours}/healthcheck-client.key`);
+    return { tls: { rootsPem: await readPem(`${ours}/client-ca.crt`), client } };
+  } catch {
+    const path = (name: string) => detected.effectiveSettings.get(name)?.value ?? '';
+    const client = await readCredentialFiles(path('cert-file'), path('key-file'));
+    return { tls: { rootsPem: await readPem(path('trusted-ca-file')), client } };
+  }
+}

@@ -1,0 +1,46 @@
+/** Trying a check again until it passes, time is up, or there is no hope. */
+import type { Component } from '../../common/names/names.ts';
+import type { Clock } from '../../common/time/clock.ts';
+import type { CheckOutcome } from './checks.ts';
+
+/** Time between two attempts, in milliseconds. */
+const RETRY_MS = 1000;
+
+/** How long a component may take from its restart until it answers and is ready, in milliseconds. */
+export const READINESS_MS: Record<Component, number> = {
+  etcd: 60_000,
+  kubelet: 90_000,
+  'kube-apiserver': 120_000,
+};
+
+/** How long to go on trying. */
+export interface Patience {
+  /** By the clock; in the past for a single attempt. */
+  untilMs: number;
+  /** Asked between attempts: true ends them at once, since the process is gone. */
+  hopeless(signal: AbortSignal): Promise<boolean>;
+}
+
+/** One attempt and no more. */
+export const noPatience: Patience = { untilMs: 0, hopeless: () => Promise.resolve(true) };
+
+/**
+ * Attempts at least once, and again while the outcome is 'failed'.
+ *
+ * @returns the last outcome
+ * @throws AbortError when the signal fires
+ */
+export async function retryUntilGood(
+  clock: Clock,
+  patience: Patience,
+  signal: AbortSignal,
+  attempt: () => Promise<CheckOutcome>,
+): Promise<CheckOutcome> {
+  for (;;) {
+    const outcome = await attempt();
+    if (outcome.result !== 'failed') return outcome;
+    if (clock.nowMs() + RETRY_MS > patience.untilMs) return outcome;
+    if (await patience.hopeless(signal)) return outcome;
+    await clock.sleep(RETRY_MS, signal);
+  }
+}

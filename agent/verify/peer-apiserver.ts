@@ -1,0 +1,77 @@
+/** What an API server calls: its etcd members and the kubelets, with the files that its flags name. */
+import type { DetectedApiserver } from '../detect/detected.ts';
+import { readCredentialFiles, readPem } from './credentials.ts';
+import { endpointOfUrl, hostPort } from './endpoints.ts';
+import { endpointsOfQuestion, namesEndpoint } from './peer-endpoints.ts';
+import type { PeerCall, PeerCalls, PeerQuestion } from './peer-probe.ts';
+import type { ClientCredentials } from './probe.ts';
+import type { ServerTrust } from './server-trust.ts';
+
+/**
+ * The calls of an API server.
+ *
+ * @throws AppError not-found when a file that its flags name cannot be read
+ */
+export async function callsOfApiserver(question: PeerQuestion, detected: DetectedApiserver): Promise<PeerCalls> {
+  switch (question.component) {
+    case 'etcd':
+      return callsToEtcd(question, detected);
+    case 'kubelet':
+      return callsToKubelet(question, detected);
+    case 'kube-apiserver':
+      return { concerned: false, calls: [], notes: [] };
+  }
+}
+
+async function callsToEtcd(question: PeerQuestion, detected: DetectedApiserver): Promise<PeerCalls> {
+  const urls = (flag(detected, 'etcd-servers') ?? '').split(',');
+  const members = urls.flatMap((url) => endpointOfUrl(url) ?? []).filter((url) => namesEndpoint(question, url));
+  const secure = members.filter(({ scheme }) => scheme === 'https');
+  const notes = members
+    .filter(({ scheme }) => scheme === 'http')
+    .map((member) => `--etcd-servers still names http://${hostPort(member)}`);
+  if (secure.length === 0) return { concerned: members.length > 0, calls: [], notes };
+  const caFile = flag(detected, 'etcd-cafile');
+  const client = await credentialsOf(detected, 'etcd-certfile', 'etcd-keyfile');
+  // Without --etcd-cafile Go trusts the system's roots, which never hold a cluster's CA.
+  if (caFile === undefined) notes.push('--etcd-cafile is not set, so the API server cannot trust any etcd CA');
+  const pem = caFile === undefined ? undefined : await readPem(caFile);
+  const calls = secure.flatMap((endpoint): PeerCall[] => {
+    if (pem === undefined) return [];
+    const trust = { kind: 'roots' as const, pem, name: endpoint.name };
+    const source = `kube-apiserver to etcd ${hostPort(endpoint)}`;
+    return [{ source, endpoint, path: '/health', tls: { trust, client }, serial: question.serial }];
+  });
+  return { concerned: true, calls, notes };
+}
+
+/** The API server reaches kubelets by what their Node object says, so every address of the question is tried. */
+async function callsToKubelet(question: PeerQuestion, detected: DetectedApiserver): Promise<PeerCalls> {
+  const client = await credentialsOf(detected, 'kubelet-client-certificate', 'kubelet-client-key');
+  if (client === undefined) return { concerned: false, calls: [], notes: [] };
+  const caFile = flag(detected, 'kubelet-certificate-authority');
+  const pem = caFile === undefined ? undefined : await readPem(caFile);
+  const calls = endpointsOfQuestion(question).map(({ host, port }): PeerCall => {
+    // Without --kubelet-certificate-authority the API server verifies no kubelet.
+    const trust: ServerTrust = pem === undefined ? { kind: 'unverified' } : { kind: 'roots', pem, name: host };
+    const endpoint = { scheme: 'https' as const, host, port, name: host };
+    const source = `kube-apiserver to kubelet ${hostPort(endpoint)}`;
+    return { source, endpoint, path: '/healthz', tls: { trust, client }, serial: question.serial };
+  });
+  return { concerned: true, calls, notes: [] };
+}
+
+async function credentialsOf(
+  detected: DetectedApiserver,
+  certFlag: string,
+  keyFlag: string,
+): Promise<ClientCredentials | undefined> {
+  const certFile = flag(detected, certFlag);
+  const keyFile = flag(detected, keyFlag);
+  return certFile === undefined || keyFile === undefined ? undefined : readCredentialFiles(certFile, keyFile);
+}
+
+/** As in force now: what the running process was started with. */
+function flag(detected: DetectedApiserver, name: string): string | undefined {
+  return detected.effectiveFlags.get(name)?.at(-1);
+}

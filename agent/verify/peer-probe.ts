@@ -1,0 +1,124 @@
+/**
+ * The word of a peer: this node's own components talk to a component of another node, with the credentials and the trust
+ * that they have now. A serving certificate that nobody trusts is silent on its own host; here it is heard.
+ */
+import { AppError } from '../../common/errors/app-error.ts';
+import type { Component } from '../../common/names/names.ts';
+import type { Detected } from '../detect/detected.ts';
+import type { LiveDeps } from './check-handshake.ts';
+import type { EvidenceLine } from './checks.ts';
+import type { Endpoint } from './endpoints.ts';
+import { describeOutcome, firstWords, PROBE_MS } from './handshake-probes.ts';
+import { callsOfApiserver } from './peer-apiserver.ts';
+import { callsOfEtcd } from './peer-etcd.ts';
+import { callsOfKubelet } from './peer-kubelet.ts';
+import type { ProbeOutcome, ProbeTls } from './probe.ts';
+
+/** What is asked about another node's component. */
+export interface PeerQuestion {
+  component: Component;
+  /** "host:port" at which it serves. */
+  endpoints: string[];
+  /** Serial that its new connections must show, lower-case hexadecimal without leading zeros. */
+  serial: string;
+}
+
+/** What this node has to say. */
+export interface PeerWord {
+  /** True when something here talks to the component. */
+  concerned: boolean;
+  /** Calls that were answered as they should be. */
+  confirmations: EvidenceLine[];
+  /** Calls that failed because of a certificate: ours refused, or theirs not trusted or not the new one. */
+  complaints: EvidenceLine[];
+  /** What says nothing either way: nobody answered, or a file here cannot be read. */
+  notes: EvidenceLine[];
+}
+
+/** A call that a component of this node makes to the component in question. */
+export interface PeerCall {
+  /** Who calls whom: "kubelet to https://10.0.0.1:6443". */
+  source: string;
+  endpoint: Endpoint;
+  path: string;
+  tls: ProbeTls;
+  /** Serial that has to be shown; undefined where another certificate or another server may answer there. */
+  serial: string | undefined;
+}
+
+/** The calls of one component of this node, and what kept others from being made. */
+export interface PeerCalls {
+  concerned: boolean;
+  calls: PeerCall[];
+  /** Sentences for a person. */
+  notes: string[];
+}
+
+/**
+ * Makes the calls that this node's components make to the component in question.
+ *
+ * @throws AbortError when the signal fires
+ */
+export async function probeAsPeer(
+  deps: LiveDeps,
+  question: PeerQuestion,
+  components: readonly Detected[],
+  signal: AbortSignal,
+): Promise<PeerWord> {
+  const word: PeerWord = { concerned: false, confirmations: [], complaints: [], notes: [] };
+  const line = (source: string, text: string): EvidenceLine => {
+    return { source, line: text.slice(0, 1000), observedAtMs: deps.clock.nowMs(), cause: '' };
+  };
+  for (const detected of components) {
+    try {
+      const { concerned, calls, notes } = await callsOf(deps, question, detected, signal);
+      word.concerned ||= concerned;
+      for (const note of notes) word.notes.push(line(detected.component, note));
+      for (const call of calls) {
+        const { host, port } = call.endpoint;
+        const request = { host, port, tls: call.tls, method: 'GET', path: call.path, timeoutMs: PROBE_MS } as const;
+        const outcome = await deps.probe({ ...request, signal });
+        const { verdict, text } = judge(call, outcome);
+        word[verdict].push(line(call.source, text));
+      }
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      word.concerned = true; // it would talk to the component, and something on this node is broken
+      word.notes.push(line(detected.component, error.message));
+    }
+  }
+  return word;
+}
+
+function callsOf(deps: LiveDeps, question: PeerQuestion, detected: Detected, signal: AbortSignal): Promise<PeerCalls> {
+  switch (detected.component) {
+    case 'kubelet':
+      return callsOfKubelet(question, detected);
+    case 'kube-apiserver':
+      return callsOfApiserver(question, detected);
+    case 'etcd':
+      return callsOfEtcd(deps.probe, question, detected, signal);
+  }
+}
+
+function judge(
+  call: PeerCall,
+  outcome: ProbeOutcome,
+): { verdict: 'confirmations' | 'complaints' | 'notes'; text: string } {
+  const text = describeOutcome(outcome);
+  switch (outcome.kind) {
+    case 'unreachable':
+      return { verdict: 'notes', text };
+    case 'untrusted':
+      return { verdict: 'complaints', text };
+    case 'refused':
+      // Only an alert is about a certificate; a reset or a plaintext port may be a restart or a member yet to change.
+      return { verdict: outcome.by === 'tls-alert' ? 'complaints' : 'notes', text };
+    case 'answered':
+      if (outcome.status === 401) return { verdict: 'complaints', text: `${text} "${firstWords(outcome.body)}"` };
+      if (call.serial !== undefined && outcome.served?.serial !== call.serial) {
+        return { verdict: 'complaints', text: `${text}, instead of serial ${call.serial}` };
+      }
+      return { verdict: outcome.status >= 500 ? 'notes' : 'confirmations', text };
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Verifies one component after its restart: unit, handshake, cluster, and last the journal, since a process may log its
+ * failure only when it is called. Every check is made, also after one has failed: the report shall tell all there is.
+ */
+import { AppError } from '../../common/errors/app-error.ts';
+import type { CheckKind } from '../../common/names/names.ts';
+import type { RestartedUnit } from '../restart/restart-unit.ts';
+import { checkCluster } from './check-cluster.ts';
+import { checkHandshake, type LiveDeps } from './check-handshake.ts';
+import { checkUnit, SETTLE_MS, type UnitDeps } from './check-unit.ts';
+import type { CheckOutcome } from './checks.ts';
+import type { Expectation } from './expectation.ts';
+import { noPatience, type Patience, READINESS_MS } from './patience.ts';
+
+/** What verification needs. */
+export interface VerifyDeps extends UnitDeps, LiveDeps {
+  /**
+   * Judges what the process has written since its restart. Our own probes are in it too: callers without a certificate,
+   * with plaintext, and for an API server one with a certificate of another CA.
+   */
+  judgeJournal(expectation: Expectation, restarted: RestartedUnit, signal: AbortSignal): Promise<CheckOutcome>;
+}
+
+/**
+ * Verifies, and waits for the component to become ready as long as READINESS_MS allows. It ends sooner when the process is
+ * gone.
+ *
+ * @returns unit, journal, handshake and cluster, each with its evidence
+ * @throws AbortError when the signal fires
+ */
+export async function verifyComponent(
+  deps: VerifyDeps,
+  expectation: Expectation,
+  restarted: RestartedUnit,
+  signal: AbortSignal,
+): Promise<CheckOutcome[]> {
+  const { clock } = deps;
+  const guard = (kind: CheckKind, check: () => Promise<CheckOutcome>) => failedWhenThrown(deps, kind, check);
+
+  const settled = await guard('unit', () => checkUnit(deps, restarted, SETTLE_MS, signal));
+  const patience: Patience =
+    settled.result === 'failed'
+      ? noPatience
+      : {
+          untilMs: clock.nowMs() + READINESS_MS[expectation.detected.component],
+          hopeless: async () => (await guard('unit', () => checkUnit(deps, restarted, 0, signal))).result === 'failed',
+        };
+  const handshake = await guard('handshake', () => checkHandshake(deps, expectation, patience, signal));
+  const cluster = await guard('cluster', () =>
+    checkCluster(deps, expectation, restarted.startedAtMs, patience, signal),
+  );
+  const after = await guard('unit', () => checkUnit(deps, restarted, 0, signal));
+  const journal = await guard('journal', () => deps.judgeJournal(expectation, restarted, signal));
+  return [settled.result === 'failed' ? settled : after, journal, handshake, cluster];
+}
+
+/** A check that cannot be made proves nothing: it counts as failed, with the reason. */
+export async function failedWhenThrown(
+  { clock }: Pick<VerifyDeps, 'clock'>,
+  kind: CheckKind,
+  check: () => Promise<CheckOutcome>,
+): Promise<CheckOutcome> {
+  try {
+    return await check();
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const evidence = [{ source: `check ${kind}`, line: error.message, observedAtMs: clock.nowMs(), cause: '' }];
+    return { kind, result: 'failed', summary: error.message, evidence };
+  }
+}

@@ -1,0 +1,62 @@
+/** Everything that requests need, built by hand, once. */
+import type { Log } from '../common/log/log.ts';
+import type { Clock } from '../common/time/clock.ts';
+import { version } from '../common/version.ts';
+import type { Authorities } from './authority/authorities.ts';
+import { bootstrapEndpoint, fleetEndpoint, type ServerConfig } from './config/server-config.ts';
+import { authorityViews } from './fleet/authority-views.ts';
+import { FleetState } from './fleet/fleet-state.ts';
+import { createCoordinator } from './permit/coordinator.ts';
+import { pauseRollout, type Stop } from './rollout/rollout.ts';
+import { loadKubeletLatch } from './session/kubelet-latch.ts';
+import { Sessions } from './session/sessions.ts';
+import { createPresence } from './session/watch-silence.ts';
+import type { Store } from './store/store.ts';
+
+/** What the process brings. */
+export interface Ground {
+  config: ServerConfig;
+  authorities: Authorities;
+  store: Store;
+  clock: Clock;
+  log: Log;
+}
+
+/** How often agents say that they live. */
+export const HEARTBEAT_MS = 10_000;
+
+/** All rooms of the server, connected. */
+export type ServerDeps = Awaited<ReturnType<typeof buildDeps>>;
+
+/** Builds them; reads from the store what was known before. */
+export async function buildDeps(ground: Ground) {
+  const { config, authorities, store, clock } = ground;
+  const fleet = await FleetState.load(store);
+  const latch = await loadKubeletLatch(store, config.verifyKubelets);
+  const { cluster } = config;
+  const sessions = new Sessions({ store, clock, fleet, latch, config: { heartbeatMs: HEARTBEAT_MS, cluster } });
+  const components = () => fleet.components((node) => sessions.isOnline(node));
+  const permits = createCoordinator({ store, clock, components, ...config.permits });
+  const pushSettings = () => sessions.pushSettings();
+  return {
+    ...ground,
+    fleet,
+    sessions,
+    components,
+    permits,
+    pushSettings,
+    heartbeatMs: HEARTBEAT_MS,
+    presence: createPresence({ store, clock, sessions, heartbeatMs: HEARTBEAT_MS }),
+    pause: (stop: Stop) => pauseRollout(stop, { store, clock, permits, pushSettings }),
+    ask: sessions.ask.bind(sessions),
+    watchMs: config.peers.watchMs,
+    apiEndpoint: cluster.apiEndpoint,
+    cluster: cluster.name,
+    trustDomain: cluster.name,
+    version,
+    authorityViews: () => authorityViews(authorities),
+    bootstrapEndpoint: bootstrapEndpoint(config),
+    fleetEndpoint: fleetEndpoint(config),
+    fleetPin: authorities.certificate('fleet').publicKeyPin,
+  };
+}

@@ -1,0 +1,78 @@
+/** Where the operator's command line finds the server and its own credentials. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AppError, messageOf } from '../../common/errors/app-error.ts';
+import { createClient, type ServiceClient } from '../../common/rpc/client.ts';
+import { openConnection, type Transport } from '../../common/rpc/connection.ts';
+import { FleetService } from '../../proto/gen/kubemtls/v1/fleet_pb.js';
+import { RolloutService } from '../../proto/gen/kubemtls/v1/rollout_pb.js';
+import { TokenService } from '../../proto/gen/kubemtls/v1/token_pb.js';
+import { formatEndpoint, parseEndpoint } from '../config/endpoints.ts';
+import { loadServerConfig } from '../config/server-config.ts';
+
+/** Options that every command has. */
+export interface ConnectOptions {
+  /** HOST:PORT of the fleet listener; undefined: the server of this machine. */
+  server?: string | undefined;
+  /** Folder with ca.crt, admin.crt and admin.key. */
+  credentials: string;
+  /** Configuration of the server of this machine. */
+  config: string;
+}
+
+/** The services for operators. */
+export interface Operator {
+  fleet: ServiceClient<typeof FleetService.method>;
+  tokens: ServiceClient<typeof TokenService.method>;
+  rollout: ServiceClient<typeof RolloutService.method>;
+  close(): void;
+}
+
+const FLEET_PORT = 9444;
+
+/**
+ * Connects with the first call.
+ *
+ * @throws AppError 'unauthenticated' when the credentials cannot be read
+ */
+export async function connectOperator(options: ConnectOptions): Promise<Operator> {
+  const folder = options.credentials;
+  const connection = openConnection({
+    ...(await placeOf(options)),
+    rootsPem: await readCredential(join(folder, 'ca.crt')),
+    certPem: await readCredential(join(folder, 'admin.crt')),
+    keyPem: await readCredential(join(folder, 'admin.key')),
+  });
+  return {
+    fleet: createClient(FleetService, connection),
+    tokens: createClient(TokenService, connection),
+    rollout: createClient(RolloutService, connection),
+    close: () => connection.close(),
+  };
+}
+
+/** Given, the address alone counts; else the configuration tells the port, and the name in the server's certificate. */
+async function placeOf(options: ConnectOptions): Promise<Pick<Transport, 'address' | 'serverName'>> {
+  if (options.server !== undefined) {
+    const hasPort = /:\d+$/.test(options.server);
+    return { address: formatEndpoint(parseEndpoint(hasPort ? options.server : `${options.server}:${FLEET_PORT}`)) };
+  }
+  try {
+    const { listen, advertise } = await loadServerConfig(options.config);
+    const { host, port } = listen.fleet;
+    const anywhere = host === '0.0.0.0' || host === '::';
+    return { address: formatEndpoint({ host: anywhere ? '127.0.0.1' : host, port }), serverName: advertise[0] };
+  } catch (error) {
+    if (AppError.from(error).reason !== 'not-found') throw error;
+    return { address: `localhost:${FLEET_PORT}` };
+  }
+}
+
+async function readCredential(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const text = `cannot read ${path}: ${messageOf(error)}; run this as root on the server, or name a folder with --credentials`;
+    throw new AppError('unauthenticated', text, { cause: error });
+  }
+}

@@ -1,0 +1,88 @@
+/** The configuration file that init writes: every setting with what it does, those at their default commented out. */
+import type { KubeletClientOrganization } from './server-config.ts';
+
+/** What init knows. */
+export interface ConfigOptions {
+  clusterName: string;
+  /** HOST:PORT. */
+  apiEndpoint: string;
+  serviceCidr: string;
+  dnsDomain: string;
+  advertise: readonly [string, ...string[]];
+  stateFolder: string;
+  apiServerExtraNames: readonly string[];
+  kubeletClientOrganization: KubeletClientOrganization;
+}
+
+/** The YAML text; parseServerConfig reads it. */
+export function renderServerConfig(options: ConfigOptions): string {
+  return `# Configuration of kube-mtls-server, written by "kube-mtls-server init". Unknown fields are refused.
+# Check an edit with "kube-mtls-server --check-config", then "systemctl restart kube-mtls-server".
+
+cluster:
+  # Also the trust domain of every identity: it cannot change after nodes have joined.
+  name: ${scalar(options.clusterName)}
+  # HOST:PORT at which clients reach the API server; its host stands in the API servers' certificates.
+  apiEndpoint: ${scalar(options.apiEndpoint)}
+  # --service-cluster-ip-range of the API server; its first address stands in their certificates too.
+  serviceCidr: ${scalar(options.serviceCidr)}
+  dnsDomain: ${scalar(options.dnsDomain)}
+
+# Names and addresses of this server. Its certificate covers them all; nodes are told the first.
+advertise:${list(options.advertise, 2)}
+
+# Where it listens: bootstrap for joining nodes, fleet for everything else.
+#listen:
+#  bootstrap: "0.0.0.0:9443"
+#  fleet: "0.0.0.0:9444"
+
+stateFolder: ${scalar(options.stateFolder)}
+# Passphrase of the CA keys. By default the systemd credential "ca-passphrase", else /etc/kube-mtls/ca-passphrase.
+#passphraseFile: /etc/kube-mtls/ca-passphrase
+
+# How long certificates live; agents renew at two thirds. 10m to 3650d, never beyond the CA.
+#lifetimes:
+#  components: 365d
+#  # For single profiles, as kubelet-client or etcd-peer.
+#  profiles: {}
+#  identity: 30d
+#  admin: 365d
+#  server: 90d
+
+apiServer:
+  # Names and addresses that API servers' certificates carry besides the node's own and those of Kubernetes.
+  extraNames:${list(options.apiServerExtraNames, 4)}
+  # Organization of the certificate with which API servers call kubelets: system:masters, kubeadm:cluster-admins or none.
+  # Clusters made before Kubernetes 1.29 bind system:masters and nothing else.
+  kubeletClientOrganization: ${scalar(options.kubeletClientOrganization)}
+
+# Names and addresses that etcd members' certificates carry besides the node's own.
+#etcd:
+#  extraNames: []
+
+# Restart permits: one etcd member and one API server at a time, kubelets up to this share.
+#permits:
+#  kubeletShare: 10%
+#  ttl: 2m
+
+# How long the agents of other nodes watch their journals after a change before they say that all is well.
+#peers:
+#  watch: 15s
+
+# Whether API servers check the certificates of kubelets: auto (once every kubelet has one of ours), always or never.
+#verifyKubelets: auto
+
+# error, warn, info or debug.
+#logLevel: info
+`;
+}
+
+/** Double-quoted YAML, of which JSON strings are a part. */
+function scalar(text: string): string {
+  return JSON.stringify(text);
+}
+
+function list(values: readonly string[], indent: number): string {
+  if (values.length === 0) return ' []';
+  return values.map((value) => `\n${' '.repeat(indent)}- ${scalar(value)}`).join('');
+}

@@ -1,0 +1,99 @@
+/** What the components of the fleet are, in memory for decisions, and durable in the store. */
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import type { Component, ComponentState, Role } from '../../common/names/names.ts';
+import { componentStates } from '../../common/names/names.ts';
+import { type ComponentStatus, ComponentStatusSchema } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import type { NodeRecord, Store } from '../store/store.ts';
+
+/** Which components count on a node of a role; what a node reports beyond them is kept and shown, but decides nothing. */
+const COMPONENTS_OF_ROLE: Record<Role, readonly Component[]> = {
+  'control-plane': ['etcd', 'kube-apiserver', 'kubelet'],
+  worker: ['kubelet'],
+  etcd: ['etcd', 'kubelet'],
+};
+
+/** A component on a node, for decisions. */
+export interface FleetComponent {
+  node: string;
+  component: Component;
+  state: ComponentState;
+  /** True while the node has a session. */
+  online: boolean;
+  status: ComponentStatus;
+}
+
+/** True when a node of the role may run the component. */
+export function roleRuns(role: Role, component: Component): boolean {
+  return COMPONENTS_OF_ROLE[role].includes(component);
+}
+
+/** Statuses by node and component. One server owns them; it reads them once, at its start. */
+export class FleetState {
+  readonly #store: Store;
+  readonly #statuses = new Map<string, Map<Component, ComponentStatus>>();
+  readonly #roles = new Map<string, Role>();
+
+  private constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Reads what the store holds. */
+  static async load(store: Store): Promise<FleetState> {
+    const state = new FleetState(store);
+    for (const node of await store.listNodes()) state.noteNode(node);
+    for (const row of await store.listStatuses()) {
+      state.#ofNode(row.node).set(row.component, fromBinary(ComponentStatusSchema, row.status));
+    }
+    return state;
+  }
+
+  /** Takes up what a node is, whenever its record was read. Revoked nodes count for nothing. */
+  noteNode(node: NodeRecord): void {
+    if (node.revoked) this.#roles.delete(node.name);
+    else this.#roles.set(node.name, node.role);
+  }
+
+  /** Statuses of a node, whatever its role. */
+  statusesOf(node: string): ComponentStatus[] {
+    return [...(this.#statuses.get(node)?.values() ?? [])];
+  }
+
+  /** Status of one component. */
+  get(node: string, component: Component): ComponentStatus | undefined {
+    return this.#statuses.get(node)?.get(component);
+  }
+
+  /** Keeps a status, durably. */
+  async put(node: string, component: Component, status: ComponentStatus): Promise<void> {
+    await this.#store.putStatus(node, component, toBinary(ComponentStatusSchema, status));
+    this.#ofNode(node).set(component, status);
+  }
+
+  /** How many nodes count. */
+  get nodeCount(): number {
+    return this.#roles.size;
+  }
+
+  /** All components that count, by node. */
+  components(isOnline: (node: string) => boolean): FleetComponent[] {
+    const rows: FleetComponent[] = [];
+    for (const [node, statuses] of this.#statuses) {
+      const role = this.#roles.get(node);
+      if (role === undefined) continue;
+      const online = isOnline(node);
+      for (const [component, status] of statuses) {
+        const state = componentStates.toWord(status.state) ?? 'detected';
+        if (roleRuns(role, component)) rows.push({ node, component, state, online, status });
+      }
+    }
+    return rows.sort((a, b) => (a.node < b.node ? -1 : a.node > b.node ? 1 : 0));
+  }
+
+  #ofNode(node: string): Map<Component, ComponentStatus> {
+    const known = this.#statuses.get(node);
+    if (known !== undefined) return known;
+    const fresh = new Map<Component, ComponentStatus>();
+    this.#statuses.set(node, fresh);
+    return fresh;
+  }
+}

@@ -1,0 +1,84 @@
+/** What wants an operator's attention, one sentence each, the worst first. */
+import { type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt';
+import { componentStates, components, profiles } from '../../common/names/names.ts';
+import type { ComponentStatus } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import type { NodeRecord, RolloutRecord } from '../store/store.ts';
+import type { AuthorityView } from './summaries.ts';
+
+/** A node as warnings look at it. */
+export interface WatchedNode {
+  node: NodeRecord;
+  online: boolean;
+  lastSeenAtMs: number;
+  skewMs: number | undefined;
+  statuses: readonly ComponentStatus[];
+}
+
+/** All that warnings come from. */
+export interface WarningsInput {
+  nowMs: number;
+  nodes: readonly WatchedNode[];
+  authorities: readonly AuthorityView[];
+  rollout: RolloutRecord;
+}
+
+const DAY_MS = 86_400_000;
+const STEPS_DAYS = [1, 7, 14, 30] as const;
+const MOST_SKEW_MS = 60_000;
+const MOST_WARNINGS = 200;
+
+/** The sentences, at most 200. */
+export function warningsOf(input: WarningsInput): string[] {
+  const { nowMs, rollout } = input;
+  const nodes = input.nodes.filter((it) => !it.node.revoked);
+  const all = [
+    ...(rollout.paused ? [`the rollout is paused since ${iso(rollout.pausedAtMs)}: ${rollout.reason}`] : []),
+    ...nodes.flatMap(failures),
+    ...nodes.flatMap((it) => (it.online ? [] : [`${it.node.name} is not connected since ${iso(it.lastSeenAtMs)}`])),
+    ...input.authorities.flatMap((it) => ending(`the ${it.authority} CA`, it.notAfterMs, nowMs)),
+    ...nodes.flatMap((it) => endings(it, nowMs)),
+    ...nodes.flatMap(skew),
+  ];
+  const rest = all.length - MOST_WARNINGS;
+  return rest > 0 ? [...all.slice(0, MOST_WARNINGS), `and ${rest} more`] : all;
+}
+
+function failures({ node, statuses }: WatchedNode): string[] {
+  return statuses.flatMap((status) => {
+    const state = componentStates.toWord(status.state);
+    if (state !== 'failed' && state !== 'degraded' && state !== 'rolled-back') return [];
+    return [`${components.toWord(status.component)} on ${node.name} is ${state}: ${status.reason}`];
+  });
+}
+
+function endings({ node, statuses }: WatchedNode, nowMs: number): string[] {
+  const used = statuses.flatMap((status) =>
+    status.certificates.flatMap((it) => {
+      const what = profiles.toWord(it.profile) ?? `a certificate of ${components.toWord(status.component)}`;
+      return ending(`${what} of ${node.name}`, msOf(it.notAfter), nowMs);
+    }),
+  );
+  return [...ending(`the identity of ${node.name}`, node.identityNotAfterMs, nowMs), ...used];
+}
+
+function ending(what: string, notAfterMs: number | undefined, nowMs: number): string[] {
+  if (notAfterMs === undefined) return [];
+  if (notAfterMs <= nowMs) return [`${what} ended at ${iso(notAfterMs)}`];
+  const days = STEPS_DAYS.find((step) => notAfterMs - nowMs <= step * DAY_MS);
+  if (days === undefined) return [];
+  return [`${what} ends within ${days === 1 ? 'a day' : `${days} days`}, at ${iso(notAfterMs)}`];
+}
+
+function skew({ node, skewMs }: WatchedNode): string[] {
+  if (skewMs === undefined || Math.abs(skewMs) <= MOST_SKEW_MS) return [];
+  const seconds = Math.round(Math.abs(skewMs) / 1000);
+  return [`the clock of ${node.name} is ${seconds} s ${skewMs > 0 ? 'ahead' : 'behind'}; set up time synchronization`];
+}
+
+function msOf(timestamp: Timestamp | undefined): number | undefined {
+  return timestamp === undefined ? undefined : timestampMs(timestamp);
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+}

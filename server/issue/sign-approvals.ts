@@ -1,0 +1,114 @@
+/** From approvals to certificates, so that no crash leaves a signature that the inventory and the audit do not know. */
+import { type Certificate, parseCertificate } from '../../common/x509/certificate.ts';
+import { newSerial } from '../../common/x509/sign.ts';
+import type { Authorities } from '../authority/authorities.ts';
+import { recordEvent } from '../events/record-event.ts';
+import { type Approval, pinOf } from '../policy/approve.ts';
+import type { CertificateIntent, Store } from '../store/store.ts';
+import { sign } from './sign.ts';
+
+/** What signing needs. */
+export interface SignDeps {
+  store: Pick<Store, 'recordIntents' | 'recordIssued' | 'appendEvent'>;
+  authorities: Authorities;
+}
+
+/** Who asked, for the audit. */
+export interface SignContext {
+  /** "node/w1", "token/abcd1234", "server". */
+  actor: string;
+  /** Address that the request came from, or ''. */
+  source: string;
+  /** The change the certificates are for, or ''. */
+  changeId: string;
+}
+
+/** A certificate with its approval. */
+export interface SignedCertificate {
+  approval: Approval;
+  certificate: Certificate;
+}
+
+/** An approval whose serial is recorded. */
+export interface Intent {
+  approval: Approval;
+  serial: string;
+}
+
+/**
+ * Records serials and intents, and writes them to the audit: the half before any signature.
+ *
+ * @throws AppError conflict when a key was certified for another holder meanwhile; nothing is recorded then
+ */
+export async function recordIntents(
+  deps: SignDeps,
+  approvals: readonly Approval[],
+  context: SignContext,
+): Promise<Intent[]> {
+  const intents = approvals.map((approval) => ({ approval, serial: newSerial() }));
+  await deps.store.recordIntents(intents.map((intent) => rowOf(intent, context.changeId)));
+  for (const intent of intents) await audit(deps, 'certificate.intended', intent, context);
+  return intents;
+}
+
+/** Signs recorded intents, records the signatures and writes them to the audit, in this order. */
+export async function signIntents(
+  deps: SignDeps,
+  intents: readonly Intent[],
+  context: SignContext,
+): Promise<SignedCertificate[]> {
+  const signed = intents.map(({ approval, serial }) => {
+    const pem = sign(approval, serial, deps.authorities.signer(approval.fields.authority));
+    return { approval, certificate: parseCertificate(pem) };
+  });
+  await deps.store.recordIssued(
+    signed.map(({ approval, certificate }) => ({
+      authority: approval.fields.authority,
+      serial: certificate.serial,
+      sha256: certificate.sha256,
+      pem: certificate.pem,
+    })),
+  );
+  for (const intent of intents) await audit(deps, 'certificate.issued', intent, context);
+  return signed;
+}
+
+/** Both halves. */
+export async function signApprovals(
+  deps: SignDeps,
+  approvals: readonly Approval[],
+  context: SignContext,
+): Promise<SignedCertificate[]> {
+  return signIntents(deps, await recordIntents(deps, approvals, context), context);
+}
+
+async function audit(
+  deps: SignDeps,
+  kind: 'certificate.intended' | 'certificate.issued',
+  { approval, serial }: Intent,
+  { actor, source }: SignContext,
+): Promise<void> {
+  const { authority, profile, holder, notAfter } = approval.fields;
+  const what = profile ?? (holder.includes('/') ? 'administrator' : holder === 'server' ? 'server' : 'identity');
+  const message = `${what} for ${holder}, serial ${serial} of the ${authority} CA, until ${notAfter.toISOString()}`;
+  const node = /^(admin\/|server$)/.test(holder) ? '' : holder;
+  await recordEvent(deps.store, { kind, actor, node, message, source });
+}
+
+function rowOf({ approval, serial }: Intent, changeId: string): CertificateIntent {
+  const { fields } = approval;
+  return {
+    serial,
+    authority: fields.authority,
+    profile: fields.profile,
+    holder: fields.holder,
+    subject: [...fields.organizations.map((organization) => `O=${organization}`), `CN=${fields.commonName}`].join(', '),
+    dnsNames: [...fields.dnsNames],
+    ipAddresses: [...fields.ipAddresses],
+    uris: [...fields.uris],
+    notBeforeMs: fields.notBefore.getTime(),
+    notAfterMs: fields.notAfter.getTime(),
+    publicKeyPin: pinOf(approval),
+    changeId,
+  };
+}

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { beforeEach, describe, it } from 'node:test';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { type Component, components } from '../../common/names/names.ts';
+import { FakeClock } from '../../common/time/fake-clock.ts';
+import { CheckPeersRequestSchema, PeerAnswerSchema, type PeerQuestion } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import { CheckResult, ComponentStatusSchema } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import type { FleetComponent } from '../fleet/fleet-state.ts';
+import { openSqliteStore } from '../store/sqlite-store.ts';
+import type { Store } from '../store/store.ts';
+import { sampleNode } from '../store/store-contract.ts';
+import { checkPeers } from './check-peers.ts';
+import { isConfirmed } from './confirmations.ts';
+
+type Answer = MessageInitShape<typeof PeerAnswerSchema> | undefined;
+
+const fine: Answer = { concerned: true, confirmations: [{ source: 'handshake', line: 'ok' }] };
+const angry: Answer = {
+  concerned: true,
+  complaints: [{ source: 'journal kubelet.service', line: 'x509: unknown authority' }],
+};
+const idle: Answer = { concerned: false };
+
+let store: Store;
+let asked: PeerQuestion[];
+
+beforeEach(async () => {
+  asked = [];
+  store = openSqliteStore(':memory:', new FakeClock());
+  const node = sampleNode({ name: 'cp1', role: 'control-plane', addresses: ['10.0.0.1'] });
+  await store.enrol({ node, useToken: undefined });
+});
+
+describe('checkPeers', () => {
+  const rows: [string, Record<string, Answer>, CheckResult, RegExp, boolean][] = [
+    ['all peers are content', { w1: fine, w2: fine }, CheckResult.PASSED, /^2 peers have no complaint$/, true],
+    ['one complains', { w1: fine, w2: angry }, CheckResult.FAILED, /^w2 complain about kube-apiserver$/, false],
+    [
+      'one says nothing',
+      { w1: fine, w2: undefined },
+      CheckResult.PASSED,
+      /^1 peer has no complaint; no answer from w2$/,
+      true,
+    ],
+    ['nobody says anything', { w1: undefined, w2: undefined }, CheckResult.FAILED, /none of 2 peers answered/, false],
+    ['nobody is concerned', { w1: idle }, CheckResult.SKIPPED, /no peer runs anything that talks to it/, true],
+    ['there is nobody', {}, CheckResult.SKIPPED, /no peer runs anything that talks to it/, true],
+  ];
+  for (const [what, answers, result, summary, confirmed] of rows) {
+    it(`is ${CheckResult[result]} when ${what}`, async () => {
+      const check = await ask(answers);
+      assert.equal(check.result, result);
+      assert.match(check.summary, summary);
+      assert.equal(await isConfirmed(store, { node: 'cp1', component: 'kube-apiserver', serial: 'abc' }), confirmed);
+      assert.equal(await isConfirmed(store, { node: 'cp1', component: 'kube-apiserver', serial: 'ab' }), false);
+      assert.equal(await isConfirmed(store, { node: 'cp1', component: 'etcd', serial: 'abc' }), false);
+    });
+  }
+
+  it('says which node the evidence is from', async () => {
+    const { evidence } = await ask({ w1: angry });
+    assert.equal(evidence[0]?.source, 'node w1: journal kubelet.service');
+  });
+
+  it('names peers that are not connected', async () => {
+    const check = await ask({ w1: fine }, { more: [row('w9', 'kubelet', false)] });
+    assert.match(check.summary, /not connected: w9/);
+    assert.deepEqual(
+      asked.map((it) => it.node),
+      ['cp1'],
+    );
+  });
+
+  it('asks nobody without a permit for the component', async () => {
+    await assert.rejects(ask({ w1: fine }, { held: false }), { reason: 'policy-refused' });
+    assert.equal(asked.length, 0);
+  });
+
+  it('sends peers only to addresses at which the node is known to be', async () => {
+    const endpoints = ['10.0.0.1:6443', 'cp1:6443', 'api.example:6443', '169.254.169.254:80', '127.0.0.1:6443'];
+    await ask({ w1: fine }, { endpoints });
+    assert.deepEqual(asked[0]?.endpoints, ['10.0.0.1:6443', 'cp1:6443', 'api.example:6443']);
+  });
+
+  const talkers: [Component, Component, boolean][] = [
+    ['etcd', 'etcd', true],
+    ['etcd', 'kube-apiserver', true],
+    ['etcd', 'kubelet', false],
+    ['kube-apiserver', 'kubelet', true],
+    ['kube-apiserver', 'etcd', false],
+    ['kubelet', 'kube-apiserver', true],
+    ['kubelet', 'kubelet', false],
+  ];
+  for (const [changed, peer, concerned] of talkers) {
+    it(`${concerned ? 'asks' : 'does not ask'} the node of a ${peer} about a ${changed}`, async () => {
+      await ask({}, { component: changed, more: [row('n2', peer, true)], late: fine });
+      assert.equal(asked.length, concerned ? 1 : 0);
+    });
+  }
+
+  it('asks at most fifty', async () => {
+    const more = Array.from({ length: 80 }, (_, at) => row(`w${at}`, 'kubelet', true));
+    await ask({}, { more, late: fine });
+    assert.equal(asked.length, 50);
+  });
+});
+
+interface Options {
+  component?: Component;
+  endpoints?: string[];
+  held?: boolean;
+  more?: FleetComponent[];
+  /** What nodes of `more` answer. */
+  late?: Answer;
+}
+
+function ask(answers: Record<string, Answer>, options: Options = {}) {
+  const { component = 'kube-apiserver', endpoints = [], held = true, more = [], late } = options;
+  const request = { permitId: 'p', component: components.toNumber(component), endpoints, serial: 'abc' };
+  return checkPeers(create(CheckPeersRequestSchema, request), { name: 'cp1' }, AbortSignal.timeout(5000), {
+    store,
+    clock: new FakeClock(),
+    permits: {
+      held: () => (held ? { id: 'p', node: 'cp1', components: [component], changeId: '', expiresAtMs: 0 } : undefined),
+    },
+    components: () => [
+      ...Object.keys(answers).map((node) => row(node, 'kubelet', true)),
+      row('cp1', component, true),
+      ...more,
+    ],
+    ask: async (node, question) => {
+      asked.push(question);
+      const answer = node in answers ? answers[node] : late;
+      return answer && create(PeerAnswerSchema, answer);
+    },
+    watchMs: 10_000,
+    apiEndpoint: 'api.example:6443',
+  });
+}
+
+function row(node: string, component: Component, online: boolean): FleetComponent {
+  const status = create(ComponentStatusSchema, { component: components.toNumber(component) });
+  return { node, component, state: 'verified', online, status };
+}

@@ -1,0 +1,117 @@
+/** Asking the agents of the peers what they see of a component that was just changed: the worst failures are silent on its own host. */
+import { randomUUID } from 'node:crypto';
+import { create } from '@bufbuild/protobuf';
+import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { AppError } from '../../common/errors/app-error.ts';
+import { type Component, components as componentWords } from '../../common/names/names.ts';
+import type { Clock } from '../../common/time/clock.ts';
+import {
+  type CheckPeersRequest,
+  type PeerAnswer,
+  type PeerQuestion,
+  PeerQuestionSchema,
+} from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import type { Check } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import { CheckResult } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import { parseEndpoint } from '../config/endpoints.ts';
+import { recordEvent } from '../events/record-event.ts';
+import type { FleetComponent } from '../fleet/fleet-state.ts';
+import type { Coordinator } from '../permit/coordinator.ts';
+import type { Store } from '../store/store.ts';
+import { confirm } from './confirmations.ts';
+import { type Answered, judgePeers } from './judge-peers.ts';
+
+/** What the request needs. */
+export interface CheckPeersDeps {
+  store: Store;
+  clock: Clock;
+  permits: Pick<Coordinator, 'held'>;
+  components: () => FleetComponent[];
+  /** Puts a question to the agent of a node; undefined when no answer came in time. */
+  ask: (
+    node: string,
+    question: PeerQuestion,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ) => Promise<PeerAnswer | undefined>;
+  /** How long peers watch before they answer. */
+  watchMs: number;
+  /** HOST:PORT of the cluster's API. */
+  apiEndpoint: string;
+}
+
+/** Who talks to a component, over the network. */
+const TALKS_TO: Record<Component, readonly Component[]> = {
+  etcd: ['etcd', 'kube-apiserver'],
+  'kube-apiserver': ['kube-apiserver', 'kubelet'],
+  kubelet: ['kube-apiserver'],
+};
+const MOST_PEERS = 50;
+const ANSWER_MARGIN_MS = 10_000;
+
+/**
+ * Asks and judges. Passed, or skipped because nobody talks to the component, is remembered, so that the component's
+ * report can be believed.
+ *
+ * @throws AppError 'policy-refused' without a permit for the component, 'invalid-request', 'not-found'
+ */
+export async function checkPeers(
+  request: CheckPeersRequest,
+  caller: { name: string },
+  signal: AbortSignal,
+  deps: CheckPeersDeps,
+): Promise<Check> {
+  // 1. Who asks, and may it?
+  const component = componentWords.toWord(request.component);
+  if (component === undefined) throw new AppError('invalid-request', 'name the component that changed');
+  const node = await deps.store.getNode(caller.name);
+  if (node === undefined) throw new AppError('node-unknown', `${caller.name} is no node of this fleet`);
+  if (deps.permits.held(node.name, request.permitId, component) === undefined) {
+    const text = `${node.name} holds no permit for ${component}; acquire one before the change`;
+    throw new AppError('policy-refused', text);
+  }
+  // 2. Ask all at once.
+  const all = deps.components().filter((row) => row.node !== node.name && TALKS_TO[component].includes(row.component));
+  const names = (online: boolean) => [...new Set(all.filter((row) => row.online === online).map((row) => row.node))];
+  const hosts = [node.name, ...node.addresses];
+  if (component === 'kube-apiserver') hosts.push(parseEndpoint(deps.apiEndpoint).host);
+  const question = create(PeerQuestionSchema, {
+    node: node.name,
+    component: request.component,
+    // Only where the node is known to be: an agent must not be able to send its peers to any address it likes.
+    endpoints: request.endpoints.filter((endpoint) => isAt(endpoint, hosts)).slice(0, 20),
+    since: request.since ?? timestampFromMs(deps.clock.nowMs() - deps.watchMs),
+    watch: durationFromMs(deps.watchMs),
+    serial: request.serial,
+  });
+  const answers = await Promise.all(
+    names(true)
+      .slice(0, MOST_PEERS)
+      .map(async (peer): Promise<Answered> => {
+        const own = { ...question, questionId: randomUUID() };
+        return { node: peer, answer: await deps.ask(peer, own, deps.watchMs + ANSWER_MARGIN_MS, signal) };
+      }),
+  );
+  signal.throwIfAborted();
+  // 3. Judge, and remember what speaks for the component.
+  const check = judgePeers(
+    component,
+    answers,
+    names(false).filter((name) => !names(true).includes(name)),
+  );
+  if (check.result === CheckResult.FAILED) {
+    const message = `${component}: ${check.summary}`;
+    await recordEvent(deps.store, { kind: 'peers.refused', node: node.name, message });
+  } else {
+    await confirm(deps.store, { node: node.name, component, serial: request.serial }, check.summary);
+  }
+  return check;
+}
+
+function isAt(endpoint: string, hosts: readonly string[]): boolean {
+  try {
+    return hosts.includes(parseEndpoint(endpoint).host);
+  } catch {
+    return false; // no HOST:PORT
+  }
+}

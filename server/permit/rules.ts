@@ -1,0 +1,77 @@
+/** What stands in the way of disturbing a component. */
+import type { Component, ComponentState } from '../../common/names/names.ts';
+import type { FleetComponent } from '../fleet/fleet-state.ts';
+import type { HeldPermit, PermitWish } from './coordinator.ts';
+
+/** Everything that the rules look at. */
+export interface Situation {
+  node: string;
+  wish: Pick<PermitWish, 'components' | 'undo'>;
+  /** Permits of other nodes. */
+  others: readonly HeldPermit[];
+  /** Components of the whole fleet. */
+  components: readonly FleetComponent[];
+  kubeletShare: number;
+}
+
+/** States in which an etcd member serves and nobody works on it. */
+const CALM: readonly ComponentState[] = ['detected', 'pending', 'waiting-for-permit', 'verified', 'rolled-back'];
+/** States in which somebody works on a component, whoever remembers the permit. */
+const DISTURBED: readonly ComponentState[] = ['applying', 'verifying'];
+
+/** Why the wish cannot be granted now, as a sentence; undefined when it can. */
+export function whyNot(situation: Situation): string | undefined {
+  for (const component of situation.wish.components) {
+    const hindrance = RULES[component](situation);
+    if (hindrance !== undefined) return hindrance;
+  }
+  return undefined;
+}
+
+/** The compiler sees to it that every component has its rule. */
+const RULES: Record<Component, (situation: Situation) => string | undefined> = {
+  /** One member at a time, and only while all others are well: else a quorum could be lost. */
+  etcd(situation) {
+    const holder = holderOf('etcd', situation);
+    if (holder !== undefined || situation.wish.undo) return holder;
+    const others = elsewhere('etcd', situation);
+    const away = others.find((row) => !row.online);
+    if (away !== undefined) return `etcd on ${away.node} is not heard of; its agent has to be connected first`;
+    const unwell = others.find((row) => !CALM.includes(row.state));
+    return (
+      unwell && `etcd on ${unwell.node} is ${unwell.state}; one etcd member is changed at a time, the others being well`
+    );
+  },
+
+  /** One API server at a time. */
+  'kube-apiserver'(situation) {
+    const holder = holderOf('kube-apiserver', situation);
+    if (holder !== undefined || situation.wish.undo) return holder;
+    const busy = elsewhere('kube-apiserver', situation).find((row) => DISTURBED.includes(row.state));
+    return busy && `kube-apiserver on ${busy.node} is ${busy.state}; one API server is changed at a time`;
+  },
+
+  /** A share of the kubelets, one at least. A node that died while it was changed holds up no other. */
+  kubelet(situation) {
+    if (situation.wish.undo) return undefined;
+    const count = situation.components.filter((row) => row.component === 'kubelet').length;
+    const most = Math.max(1, Math.floor(situation.kubeletShare * count));
+    const busy = new Set(
+      situation.others.filter((permit) => permit.components.includes('kubelet')).map((it) => it.node),
+    );
+    for (const row of elsewhere('kubelet', situation)) {
+      if (row.online && DISTURBED.includes(row.state)) busy.add(row.node);
+    }
+    if (busy.size < most) return undefined;
+    return `${busy.size} of ${count} kubelets are being changed (${[...busy].sort().slice(0, 5).join(', ')}); at most ${most} at once`;
+  },
+};
+
+function holderOf(component: Component, { others }: Situation): string | undefined {
+  const holder = others.find((permit) => permit.components.includes(component));
+  return holder && `${holder.node} holds the permit for ${component}`;
+}
+
+function elsewhere(component: Component, { components, node }: Situation): FleetComponent[] {
+  return components.filter((row) => row.component === component && row.node !== node);
+}

@@ -1,0 +1,68 @@
+/** The one rollout: whether permits flow. A failure or an operator stops it; only an operator lets it go on. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { components } from '../../common/names/names.ts';
+import type { Clock } from '../../common/time/clock.ts';
+import type { RolloutSchema } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import { recordEvent } from '../events/record-event.ts';
+import type { Coordinator } from '../permit/coordinator.ts';
+import type { RolloutRecord, Store } from '../store/store.ts';
+
+/** What the rollout needs. */
+export interface RolloutDeps {
+  store: Store;
+  clock: Clock;
+  permits: Pick<Coordinator, 'list'>;
+  /** Tells the agents. */
+  pushSettings: () => Promise<void>;
+}
+
+/** Who stops it and why. */
+export interface Stop {
+  actor: string;
+  /** For those who look later. */
+  reason: string;
+  /** The node whose failure it was, or ''. */
+  node: string;
+  /** Address of the operator, or ''. */
+  source: string;
+}
+
+/** No further permit. What stopped it first stays as the reason. */
+export async function pauseRollout(stop: Stop, deps: RolloutDeps): Promise<void> {
+  const rollout = await deps.store.getRollout();
+  if (rollout.paused) return;
+  const { reason, node } = stop;
+  await deps.store.putRollout({ ...rollout, paused: true, reason, node, pausedAtMs: deps.clock.nowMs() });
+  const message = `the rollout stops, the rest of the fleet is untouched: ${reason}`;
+  await recordEvent(deps.store, { kind: 'rollout.paused', actor: stop.actor, node, message, source: stop.source });
+  await deps.pushSettings();
+}
+
+/** Permits flow again, and what failed is tried again. */
+export async function resumeRollout(by: { actor: string; source: string }, deps: RolloutDeps): Promise<void> {
+  const rollout = await deps.store.getRollout();
+  const retryGeneration = rollout.retryGeneration + 1;
+  await deps.store.putRollout({ paused: false, reason: '', node: '', pausedAtMs: 0, retryGeneration });
+  await recordEvent(deps.store, { kind: 'rollout.resumed', ...by, message: 'failed changes are tried again' });
+  await deps.pushSettings();
+}
+
+/** How it stands and who holds permits. */
+export async function showRollout(
+  deps: Pick<RolloutDeps, 'store' | 'permits'>,
+): Promise<MessageInitShape<typeof RolloutSchema>> {
+  const rollout: RolloutRecord = await deps.store.getRollout();
+  return {
+    paused: rollout.paused,
+    reason: rollout.reason,
+    node: rollout.node,
+    ...(rollout.paused ? { pausedAt: timestampFromMs(rollout.pausedAtMs) } : {}),
+    permits: deps.permits.list().map((permit) => ({
+      permitId: permit.id,
+      node: permit.node,
+      components: permit.components.map(components.toNumber),
+      expiresAt: timestampFromMs(permit.expiresAtMs),
+    })),
+  };
+}

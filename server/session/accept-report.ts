@@ -1,0 +1,101 @@
+/** What the server believes of a component's report. An agent may say VERIFIED; the server says so only after it heard the peers. */
+import { create } from '@bufbuild/protobuf';
+import { timestampMs } from '@bufbuild/protobuf/wkt';
+import type { ComponentState, Profile } from '../../common/names/names.ts';
+import { type Component, componentStates, profiles } from '../../common/names/names.ts';
+import type { TlsObservation } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import {
+  type ComponentStatus,
+  ComponentStatusSchema,
+  ComponentState as State,
+} from '../../proto/gen/kubemtls/v1/types_pb.js';
+
+/** What a report leads to. */
+export interface Accepted {
+  /** What is stored. */
+  status: ComponentStatus;
+  state: ComponentState;
+  /** True when the state is another than before, or the component was changed again. */
+  news: boolean;
+  /** Given when the rollout has to stop, with the reason. */
+  stop: string | undefined;
+}
+
+/** What a report is judged by. */
+export interface ReportInput {
+  component: Component;
+  /** What was stored before. */
+  previous: ComponentStatus | undefined;
+  report: ComponentStatus;
+  /** Whether the server issued the serving certificate with this serial to this node and heard no complaint of its peers. */
+  proved: (serial: string) => Promise<boolean>;
+}
+
+const SERVING: Record<Component, Profile> = {
+  etcd: 'etcd-server',
+  'kube-apiserver': 'kube-apiserver-serving',
+  kubelet: 'kubelet-serving',
+};
+
+/** Judges a report. */
+export async function acceptReport({ component, previous, report, proved }: ReportInput): Promise<Accepted> {
+  const status = await believe({ component, previous, report, proved });
+  const state = componentStates.toWord(status.state) ?? 'detected';
+  const before = previous && componentStates.toWord(previous.state);
+  const again = previous !== undefined && status.restarts > previous.restarts;
+  const news = state !== before || (again && state !== 'detected');
+  return { status, state, news, stop: news ? whyStop(component, state, before, again, status.reason) : undefined };
+}
+
+/** A verified component whose own journal complains; undefined when the observation changes nothing. */
+export function degrade(
+  status: ComponentStatus | undefined,
+  observation: TlsObservation,
+  at: ComponentStatus['updatedAt'],
+): ComponentStatus | undefined {
+  if (status?.state !== State.VERIFIED || observation.fault !== 'own') return undefined;
+  const reason = `${observation.cause}: ${observation.line}`.slice(0, 1000);
+  const degraded = create(ComponentStatusSchema, { ...status, state: State.DEGRADED, reason });
+  if (at !== undefined) degraded.updatedAt = at;
+  return degraded;
+}
+
+async function believe(input: ReportInput): Promise<ComponentStatus> {
+  const { component, previous, report } = input;
+  if (report.state !== State.VERIFIED) return report;
+  const serial = servingSerial(component, report);
+  const unchanged = previous !== undefined && serial !== '' && servingSerial(component, previous) === serial;
+  // 1. After a reconnect everything is reported again.
+  if (unchanged && previous.state === State.VERIFIED) return report;
+  // 2. What was seen since is not undone by an older verification.
+  if (unchanged && previous.state === State.DEGRADED && !isNewer(report, previous)) return previous;
+  // 3. Else the peers' word counts.
+  if (serial !== '' && (await input.proved(serial))) return report;
+  const reason = `not confirmed by peers: the agent says it is verified${report.reason === '' ? '' : ` (${report.reason})`}`;
+  return create(ComponentStatusSchema, { ...report, state: State.FAILED, reason });
+}
+
+/** A failure after a change stops the rollout; a refusal before any change does not. */
+function whyStop(
+  component: Component,
+  state: ComponentState,
+  before: ComponentState | undefined,
+  again: boolean,
+  reason: string,
+): string | undefined {
+  const changed = again || before === 'applying' || before === 'verifying';
+  if (state === 'rolled-back') return `${component} was rolled back: ${reason}`;
+  if (state === 'failed' && changed) return `${component} failed after it was changed: ${reason}`;
+  return undefined;
+}
+
+/** Serial of the certificate that the component serves, or ''. */
+export function servingSerial(component: Component, status: ComponentStatus): string {
+  const serving = status.certificates.find((it) => profiles.toWord(it.profile) === SERVING[component]);
+  return serving?.serial ?? '';
+}
+
+function isNewer(report: ComponentStatus, previous: ComponentStatus): boolean {
+  if (report.updatedAt === undefined || previous.updatedAt === undefined) return false;
+  return timestampMs(report.updatedAt) > timestampMs(previous.updatedAt);
+}

@@ -1,0 +1,169 @@
+/** The live sessions of agents: one a node, settings down, questions down and answers up. */
+import { randomUUID } from 'node:crypto';
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { AppError } from '../../common/errors/app-error.ts';
+import type { ServerStream } from '../../common/rpc/handlers.ts';
+import type { Clock } from '../../common/time/clock.ts';
+import {
+  type PeerAnswer,
+  type PeerQuestion,
+  type SessionRequestSchema,
+  type SessionResponseSchema,
+  SettingsSchema,
+} from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import type { FleetState } from '../fleet/fleet-state.ts';
+import type { NodeRecord, Store } from '../store/store.ts';
+import type { KubeletLatch } from './kubelet-latch.ts';
+import { computeSettings, type SettingsConfig } from './settings.ts';
+
+/** The stream of a session as the server holds it. */
+export type AgentStream = ServerStream<typeof SessionRequestSchema, typeof SessionResponseSchema>;
+
+/** What the registry needs. */
+export interface SessionsDeps {
+  store: Store;
+  clock: Clock;
+  fleet: FleetState;
+  latch: KubeletLatch;
+  config: SettingsConfig;
+}
+
+/** A session. */
+export interface Session {
+  readonly node: NodeRecord;
+  /** Fires with the reason when the server ends it. */
+  readonly ended: AbortSignal;
+  /** When the agent said something last. */
+  heardAtMs: number;
+  /** Clock of the node less ours. */
+  skewMs: number | undefined;
+  /** False until its hello was taken up: before, it gets no settings. */
+  ready: boolean;
+}
+
+interface Live extends Session {
+  stream: AgentStream;
+  end: AbortController;
+  generation: bigint;
+  sent: string;
+  questions: Map<string, (answer: PeerAnswer | undefined) => void>;
+}
+
+/** The registry. */
+export class Sessions {
+  readonly #deps: SessionsDeps;
+  readonly #live = new Map<string, Live>();
+
+  constructor(deps: SessionsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Begins a session, and ends the one that the node has. */
+  open(node: NodeRecord, stream: AgentStream): Session {
+    const error = new AppError('conflict', 'another session of this node began; two agents must not run on one node');
+    this.end(node.name, error);
+    const end = new AbortController();
+    const nowMs = this.#deps.clock.nowMs();
+    const live: Live = {
+      node,
+      stream,
+      end,
+      ended: end.signal,
+      heardAtMs: nowMs,
+      skewMs: undefined,
+      ready: false,
+      generation: BigInt(nowMs), // rises over restarts of the server too
+      sent: '',
+      questions: new Map(),
+    };
+    this.#live.set(node.name, live);
+    return live;
+  }
+
+  /** Forgets a session that is over. */
+  close(session: Session): void {
+    const live = this.#live.get(session.node.name);
+    if (live !== session) return; // a newer one took its place
+    this.#live.delete(session.node.name);
+    for (const resolve of live.questions.values()) resolve(undefined);
+  }
+
+  /** Ends the session of a node, if it has one. */
+  end(node: string, error: AppError): void {
+    const live = this.#live.get(node);
+    if (live === undefined) return;
+    this.close(live);
+    live.end.abort(error);
+  }
+
+  /** Ends all, when the server stops. */
+  endAll(): void {
+    for (const node of [...this.#live.keys()]) this.end(node, new AppError('unavailable', 'the server is stopping'));
+  }
+
+  /** The session of a node. */
+  get(node: string): Session | undefined {
+    return this.#live.get(node);
+  }
+
+  /** True when the node has a session. */
+  isOnline(node: string): boolean {
+    return this.#live.has(node);
+  }
+
+  /** How many there are. */
+  get count(): number {
+    return this.#live.size;
+  }
+
+  /** Sends settings to every agent for which they are others than before. */
+  async pushSettings(): Promise<void> {
+    const { store, fleet, latch, config, clock } = this.#deps;
+    const components = fleet.components((node) => this.isOnline(node));
+    await latch.update(components);
+    const rollout = await store.getRollout();
+    for (const live of this.#live.values()) {
+      if (!live.ready) continue;
+      const settings = computeSettings({ config, node: live.node, components, rollout, verifyKubelets: latch.value });
+      const text = Buffer.from(toBinary(SettingsSchema, create(SettingsSchema, settings))).toString('base64');
+      if (text === live.sent) continue;
+      live.sent = text;
+      live.generation++;
+      const value = { ...settings, generation: live.generation, serverTime: timestampFromMs(clock.nowMs()) };
+      send(live, { message: { case: 'settings', value } });
+    }
+  }
+
+  /** Puts a question to an agent; undefined when it is gone, or silent for that time. */
+  async ask(
+    node: string,
+    question: PeerQuestion,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<PeerAnswer | undefined> {
+    const live = this.#live.get(node);
+    if (live === undefined) return undefined;
+    const questionId = question.questionId === '' ? randomUUID() : question.questionId;
+    const done = new AbortController();
+    const answer = new Promise<PeerAnswer | undefined>((resolve) => live.questions.set(questionId, resolve));
+    send(live, { message: { case: 'peerQuestion', value: { ...question, questionId } } });
+    const late = this.#deps.clock.sleep(timeoutMs, AbortSignal.any([signal, done.signal])).catch(() => undefined);
+    try {
+      return (await Promise.race([answer, late])) ?? undefined;
+    } finally {
+      live.questions.delete(questionId);
+      done.abort();
+    }
+  }
+
+  /** Takes up an answer; one that nobody asked for is dropped. */
+  answer(session: Session, answer: PeerAnswer): void {
+    const live = this.#live.get(session.node.name);
+    if (live === session) live.questions.get(answer.questionId)?.(answer);
+  }
+}
+
+function send(live: Live, message: MessageInitShape<typeof SessionResponseSchema>): void {
+  live.stream.write(message);
+}

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { create } from '@bufbuild/protobuf';
+import { type Component, type ComponentState, componentStates, components } from '../../common/names/names.ts';
+import { EtcdStep } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import { ComponentStatusSchema, NodeRole } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import type { FleetComponent } from '../fleet/fleet-state.ts';
+import { allKubeletsVerified, computeSettings, etcdStepOf } from './settings.ts';
+
+interface Member {
+  prepared?: boolean;
+  enforced?: boolean;
+  online?: boolean;
+  cluster?: string;
+  members?: number;
+  component?: Component;
+}
+
+describe('etcd step', () => {
+  const prepared = { prepared: true };
+  const rows: [string, Record<string, Member>, EtcdStep][] = [
+    ['a cluster of one goes all the way', { a: { members: 1 } }, EtcdStep.ENFORCE],
+    ['three that are new prepare', { a: {}, b: {}, c: {} }, EtcdStep.PREPARE],
+    ['two of three prepared wait for the third', { a: prepared, b: prepared, c: {} }, EtcdStep.PREPARE],
+    ['three prepared go on', { a: prepared, b: prepared, c: prepared }, EtcdStep.ENFORCE],
+    ['a member without an agent holds all back', { a: prepared, b: prepared }, EtcdStep.PREPARE],
+    [
+      'a member that is not heard of holds all back',
+      { a: prepared, b: prepared, c: { prepared: true, online: false } },
+      EtcdStep.PREPARE,
+    ],
+    [
+      'once one is through there is no way back',
+      { a: { prepared: true, enforced: true }, b: prepared, c: { prepared: true, online: false } },
+      EtcdStep.ENFORCE,
+    ],
+    [
+      'the members of another cluster do not count',
+      { a: prepared, b: prepared, c: { prepared: true, cluster: 'other' } },
+      EtcdStep.PREPARE,
+    ],
+    [
+      'another cluster that is through does not count',
+      { a: {}, b: { cluster: 'other', enforced: true } },
+      EtcdStep.PREPARE,
+    ],
+    [
+      'members that disagree about their number hold all back',
+      { a: prepared, b: prepared, c: { prepared: true, members: 4 } },
+      EtcdStep.PREPARE,
+    ],
+    ['an unknown cluster is not touched', { a: { cluster: '' } }, EtcdStep.UNSPECIFIED],
+    ['a node without etcd has no step', { b: {} }, EtcdStep.UNSPECIFIED],
+    [
+      'a kubelet that claims to be an enforced etcd is not believed',
+      { a: {}, w: { enforced: true, component: 'kubelet' } },
+      EtcdStep.PREPARE,
+    ],
+  ];
+  for (const [what, members, step] of rows) {
+    it(what, () => assert.equal(EtcdStep[etcdStepOf('a', fleet(members))], EtcdStep[step]));
+  }
+});
+
+describe('verification of kubelets', () => {
+  const rows: [string, ComponentState[], boolean][] = [
+    ['no kubelet', [], false],
+    ['one that is verified', ['verified'], true],
+    ['one of two verified', ['verified', 'pending'], false],
+    ['a degraded one', ['verified', 'degraded'], false],
+  ];
+  for (const [what, states, all] of rows) {
+    it(`is ${all ? 'wanted' : 'not wanted yet'} with ${what}`, () => {
+      const kubelets = states.map((state, at) => row(`n${at}`, 'kubelet', state));
+      assert.equal(allKubeletsVerified([...kubelets, row('n0', 'etcd', 'failed')]), all);
+    });
+  }
+});
+
+describe('settings', () => {
+  it('say what the node is, what the cluster is and how the rollout stands', () => {
+    const cluster = { name: 'c', apiEndpoint: 'api:6443', serviceAddress: '10.96.0.1', dnsDomain: 'cluster.local' };
+    const settings = computeSettings({
+      config: { heartbeatMs: 10_000, cluster },
+      node: { name: 'w1', role: 'worker', addresses: ['10.0.0.2'] },
+      components: [],
+      rollout: { paused: true, reason: 'x', node: '', pausedAtMs: 0, retryGeneration: 3 },
+      verifyKubelets: true,
+    });
+    assert.equal(settings.role, NodeRole.WORKER);
+    assert.equal(settings.cluster?.apiEndpoint, 'api:6443');
+    assert.deepEqual([settings.rolloutPaused, settings.retryGeneration, settings.verifyKubelets], [true, 3n, true]);
+    assert.deepEqual(settings.heartbeatInterval?.seconds, 10n);
+  });
+});
+
+function fleet(members: Record<string, Member>): FleetComponent[] {
+  return Object.entries(members).map(([node, member]) => {
+    const names = Array.from({ length: member.members ?? 3 }, (_, at) => `m${at}`);
+    const { prepared = false, enforced = false, cluster = 'abc' } = member;
+    const etcd = { clusterId: cluster, members: names, prepared, enforced };
+    const made = row(node, member.component ?? 'etcd', 'verified', member.online);
+    return { ...made, status: create(ComponentStatusSchema, { etcd }) };
+  });
+}
+
+function row(node: string, component: Component, state: ComponentState, online = true): FleetComponent {
+  const numbers = { component: components.toNumber(component), state: componentStates.toNumber(state) };
+  return { node, component, state, online, status: create(ComponentStatusSchema, numbers) };
+}

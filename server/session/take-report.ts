@@ -1,0 +1,99 @@
+/** Taking up what an agent says of its components: judged, stored, told to the others. */
+import { create } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { AppError } from '../../common/errors/app-error.ts';
+import { type Component, componentStates, components } from '../../common/names/names.ts';
+import type { Clock } from '../../common/time/clock.ts';
+import type { TlsObservation } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import { type ComponentStatus, ComponentStatusSchema, type Evidence } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import { recordEvent } from '../events/record-event.ts';
+import type { FleetState } from '../fleet/fleet-state.ts';
+import { isConfirmed } from '../peers/confirmations.ts';
+import type { Stop } from '../rollout/rollout.ts';
+import type { Store } from '../store/store.ts';
+import { acceptReport, degrade } from './accept-report.ts';
+
+/** What reports need. */
+export interface ReportDeps {
+  store: Store;
+  clock: Clock;
+  fleet: FleetState;
+  /** Stops the rollout. */
+  pause: (stop: Stop) => Promise<void>;
+}
+
+/** Which authority signs what a component serves. */
+const AUTHORITY_OF: Record<Component, 'etcd' | 'kubernetes'> = {
+  etcd: 'etcd',
+  'kube-apiserver': 'kubernetes',
+  kubelet: 'kubernetes',
+};
+
+/**
+ * Takes up a status.
+ *
+ * @throws AppError 'invalid-request' for a component that is none
+ */
+export async function takeReport(node: string, sent: ComponentStatus, deps: ReportDeps): Promise<void> {
+  const component = components.toWord(sent.component);
+  if (component === undefined) throw new AppError('invalid-request', 'the report names no component');
+  const { status, state, news, stop } = await acceptReport({
+    component,
+    previous: deps.fleet.get(node, component),
+    report: clamp(sent),
+    proved: async (serial) =>
+      (await deps.store.getCertificate(AUTHORITY_OF[component], serial))?.holder === node &&
+      (await isConfirmed(deps.store, { node, component, serial })),
+  });
+  await deps.fleet.put(node, component, status);
+  if (news) {
+    const message = status.reason === '' ? `${component} is ${state}` : `${component} is ${state}: ${status.reason}`;
+    await recordEvent(deps.store, { kind: `component.${state}`, actor: `node/${node}`, node, message });
+  }
+  if (stop !== undefined) await deps.pause({ actor: `node/${node}`, node, reason: `on ${node} ${stop}`, source: '' });
+}
+
+/** Takes up a TLS failure read in a journal. */
+export async function takeObservation(node: string, seen: TlsObservation, deps: ReportDeps): Promise<void> {
+  const component = components.toWord(seen.component);
+  if (component === undefined) throw new AppError('invalid-request', 'the observation names no component');
+  const observation = { ...seen, line: cut(seen.line), cause: cut(seen.cause, 64), remote: cut(seen.remote, 256) };
+  const what = [observation.cause, observation.remote === '' ? '' : `with ${observation.remote}`, observation.line];
+  const message = `${component}: ${what.filter((text) => text !== '').join(', ')}`;
+  await recordEvent(deps.store, { kind: 'tls.observed', actor: `node/${node}`, node, message });
+  const at = timestampFromMs(deps.clock.nowMs());
+  const degraded = degrade(deps.fleet.get(node, component), observation, at);
+  if (degraded === undefined) return;
+  await deps.fleet.put(node, component, degraded);
+  const kind = `component.${componentStates.toWord(degraded.state)}`;
+  await recordEvent(deps.store, {
+    kind,
+    actor: `node/${node}`,
+    node,
+    message: `${component} is degraded: ${degraded.reason}`,
+  });
+}
+
+/** The status with every list and text cut to what a person would read: a node must not be able to fill the store. */
+function clamp(status: ComponentStatus): ComponentStatus {
+  return create(ComponentStatusSchema, {
+    ...status,
+    unit: cut(status.unit, 256),
+    version: cut(status.version, 64),
+    reason: cut(status.reason),
+    checks: status.checks.slice(0, 10).map((check) => ({
+      ...check,
+      summary: cut(check.summary),
+      evidence: check.evidence
+        .slice(0, 40)
+        .map((line: Evidence) => ({ ...line, source: cut(line.source, 256), line: cut(line.line) })),
+    })),
+    certificates: status.certificates.slice(0, 40),
+    pendingFiles: status.pendingFiles.slice(0, 100).map((path) => cut(path)),
+    endpoints: status.endpoints.slice(0, 20).map((endpoint) => cut(endpoint, 256)),
+  });
+}
+
+function cut(text: string, most = 1000): string {
+  return text.slice(0, most);
+}

@@ -1,0 +1,29 @@
+/** A real Kubernetes cluster that kubeadm made the certificates of, adopted while it runs. */
+import { joinNode, startServer } from '../lab/fleet.ts';
+import { nodes, startKubernetes } from '../lab/kubernetes-cluster.ts';
+import type { Lab } from '../lab/lab.ts';
+import { showFleet, waitForFleet } from './show-fleet.ts';
+
+/** Runs it; true when every component was verified. */
+export async function runKubernetesDemo(lab: Lab, say: (text: string) => void): Promise<boolean> {
+  const cp1 = await lab.boot('cp1', '10.77.0.10');
+  const w1 = await lab.boot('w1', '10.77.0.11');
+  say('starting Kubernetes: plaintext etcd, certificates by kubeadm');
+  await startKubernetes(cp1, w1);
+  console.log(await nodes(cp1));
+  say('installing and starting the CA server on cp1, adopting /etc/kubernetes/pki');
+  const printed = await startServer(cp1, {
+    cluster: 'demo',
+    apiEndpoint: `${cp1.ip}:6443`,
+    adopt: '/etc/kubernetes/pki',
+  });
+  console.log(printed.replace(/^/gm, '        '));
+  say('joining w1');
+  await joinNode(cp1, w1, { role: 'worker' });
+  say('joining cp1');
+  await joinNode(cp1, cp1, { role: 'control-plane' });
+  const good = await waitForFleet(cp1, { cp1: 2, w1: 1 }, say, 420_000);
+  console.log(`\n$ kubectl get nodes\n${await nodes(cp1)}`);
+  await showFleet(cp1);
+  return good;
+}

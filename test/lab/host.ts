@@ -1,0 +1,79 @@
+/** One test host, seen from outside: commands, files, and waiting for what shall become true. */
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type CommandResult, runCommand } from '../../common/run/command.ts';
+
+const PATH = '/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** A host. */
+export class Host {
+  readonly name: string;
+  readonly ip: string;
+  readonly #leaderPid: number;
+
+  constructor(name: string, ip: string, leaderPid: number) {
+    this.name = name;
+    this.ip = ip;
+    this.#leaderPid = leaderPid;
+  }
+
+  /** Runs a program on the host. */
+  run(argv: readonly string[], options: { input?: string; timeoutMs?: number } = {}): Promise<CommandResult> {
+    const enter = ['nsenter', '-t', String(this.#leaderPid), '-a', 'env', `PATH=${PATH}`] as const;
+    return runCommand([...enter, ...argv], options);
+  }
+
+  /** Runs a script in bash that must succeed, and returns what it prints. */
+  async sh(script: string, timeoutMs = 120_000): Promise<string> {
+    const { code, stdout, stderr } = await this.run(['bash', '-euo', 'pipefail', '-c', script], { timeoutMs });
+    if (code !== 0) throw new Error(`on ${this.name}: ${script}\n  status ${code}\n${stdout}${stderr}`);
+    return stdout;
+  }
+
+  /** Writes a file; its folder is made. */
+  async write(path: string, content: string, mode = '0644'): Promise<void> {
+    const script = 'mkdir -p "$(dirname "$1")"; cat >"$1"; chmod "$2" "$1"';
+    const { code, stderr } = await this.run(['bash', '-c', script, 'write', path, mode], { input: content });
+    if (code !== 0) throw new Error(`on ${this.name}: cannot write ${path}: ${stderr}`);
+  }
+
+  /** Copies a file of this machine to a folder of the host. */
+  async copy(local: string, folder: string): Promise<string> {
+    const path = `${folder}/${basename(local)}`;
+    const content = (await readFile(local)).toString('base64');
+    await this.run(['bash', '-c', 'mkdir -p "$(dirname "$1")"; base64 -d >"$1"', 'copy', path], {
+      input: content,
+      timeoutMs: 120_000,
+    });
+    return path;
+  }
+
+  /** Reads a file. */
+  read(path: string): Promise<string> {
+    return this.sh(`cat '${path}'`);
+  }
+
+  /** The unit's journal, message by message. */
+  journal(unit: string): Promise<string> {
+    return this.sh(`journalctl --no-pager -o cat -u ${unit}`);
+  }
+
+  /** Asks again and again until the question is answered with something; fails after the time with the last words. */
+  async until<T>(what: string, ask: () => Promise<T | undefined | false>, timeoutMs = 60_000): Promise<T> {
+    const endMs = Date.now() + timeoutMs;
+    let last: unknown = 'no answer';
+    while (Date.now() < endMs) {
+      try {
+        const answer = await ask();
+        if (answer !== undefined && answer !== false) return answer;
+      } catch (error) {
+        last = error;
+      }
+      await delay(300);
+    }
+    throw new Error(
+      `on ${this.name}: waited ${timeoutMs / 1000} s for ${what}: ${last instanceof Error ? last.message : String(last)}`,
+    );
+  }
+}

@@ -93,6 +93,7 @@ export async function runAgent(
     verify,
     transaction,
     remember,
+    recover: (abort) => recoverNode({ transaction, board, link, log, clock }, abort),
     failed: state.failed,
     keyAlgorithm: config.keyAlgorithm,
     intervalMs: config.reconcileInterval,
@@ -124,8 +125,7 @@ export async function runAgent(
       answerPeerQuestion({ clock, probe, findings, components, skewMs: () => skewMs }, question, abort),
   });
 
-  await recoverNode({ transaction, board, link, log, clock }, signal);
-  await runTasks(signal, [
+  const tasks = runTasks(signal, [
     (abort) => session.run(abort),
     (abort) => reconciler.run(abort),
     (abort) => watchJournals({ journal, clock, findings, board, observe: (seen) => session.observe(seen) }, abort),
@@ -146,8 +146,11 @@ export async function runAgent(
         },
         abort,
       ),
-  ]).finally(async () => {
+  ]);
+  try {
+    await tasks;
+  } finally {
     await remember();
     link.close();
-  });
+  }
 }

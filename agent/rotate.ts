@@ -20,7 +20,7 @@ import { stageChange } from './stage/stage-change.ts';
 import type { TransactionDeps } from './stage/transaction.ts';
 import { keepChange } from './undo/keep-change.ts';
 import { undoChange } from './undo/undo-change.ts';
-import { failureOf, type Verdict, type Verifier } from './verify/verifier.ts';
+import { type Before, failureOf, type Verdict, type Verifier } from './verify/verifier.ts';
 
 /** What a change needs. */
 export interface RotateDeps extends PermitDeps {
@@ -58,10 +58,11 @@ export async function rotate(deps: RotateDeps, change: Change, signal: AbortSign
   const { signed, staged, permit } = prepared;
   deps.holdPermit(permit.permitId);
   try {
-    const before = await deps.verifier.remember(change, signal);
+    let before: Before = { components: [] };
     let verdict: Verdict;
     try {
       report.applying();
+      before = await deps.verifier.remember(change, signal);
       const applied: AppliedChange = await applyChange(deps.transaction, staged, permit, signal);
       const restarted = await restartUnits(deps.transaction, applied, signal);
       report.verifying(restarted.units);
@@ -80,6 +81,9 @@ export async function rotate(deps: RotateDeps, change: Change, signal: AbortSign
     await releasePermit(deps, permit);
   }
 }
+
+/** For what is brought to its end even when the agent is asked to stop. */
+const NEVER = new AbortController().signal;
 
 /** Everything that disturbs nothing: keys, certificates, staged files, and the wait for the permit. */
 async function prepare(deps: RotateDeps, change: Change, report: ChangeReport, signal: AbortSignal) {
@@ -114,7 +118,7 @@ async function takeBack(
   deps: RotateDeps,
   change: Change,
   verdict: Verdict,
-  before: Awaited<ReturnType<Verifier['remember']>>,
+  before: Before,
   report: ChangeReport,
 ): Promise<RotateOutcome> {
   deps.log.warn('verification failed, undoing', { changeId: change.changeId, detail: verdict.reason });
@@ -123,7 +127,7 @@ async function takeBack(
     report.notBegun(verdict.reason);
     return { outcome: 'not-begun', error: new AppError('conflict', verdict.reason) };
   }
-  const old = await deps.verifier.verifyBefore(before, new AbortController().signal);
+  const old = await deps.verifier.verifyBefore(before, NEVER);
   await forgetChange(deps.transaction.layout, change.changeId);
   const trouble = undone.ok ? failureOf(old) : undone.units.find((unit) => !unit.ok)?.detail;
   report.undone(verdict, old, trouble);

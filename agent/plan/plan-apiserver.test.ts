@@ -122,6 +122,11 @@ describe('planApiserver', () => {
       assert.equal((await flagsAfter(cluster))?.get('etcd-servers'), 'http://127.0.0.1:4001');
     }));
 
+  it('leaves another etcd on the node alone that it reaches by TLS with roots of the host', () =>
+    withApiserver(apiserverCommand.replace('http://127.0.0.1:2379', 'https://127.0.0.1:4001'), async (cluster) => {
+      assert.equal((await flagsAfter(cluster))?.has('etcd-cafile'), false);
+    }));
+
   it('refuses members for some resources that would stay without TLS', () =>
     withApiserver(`${apiserverCommand} --etcd-servers-overrides=/events#http://127.0.0.1:2379`, async (cluster) => {
       const { changes, problems } = await cluster.plan();

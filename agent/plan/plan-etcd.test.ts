@@ -119,6 +119,8 @@ describe('planEtcd with variables', () => {
       assert.ok(!etcdOf(plan)?.slots[1]?.ipAddresses.includes('0.0.0.0'));
       await cluster.apply(plan);
       assert.deepEqual((await cluster.plan()).changes, []);
+      cluster.members = undefined;
+      assert.deepEqual((await cluster.plan()).changes, []);
     }));
 
   it('writes down initial-cluster for the name "default", whose default keeps http', () =>

@@ -90,6 +90,10 @@ describe('planNode over the life of certificates', () => {
       assert.equal(change?.components[0]?.slots.length, 3);
       assert.deepEqual(change?.components[0]?.files, []);
       assert.match(change?.components[0]?.slots[0]?.reason ?? '', /^expires 2026-04-01/);
+      cluster.nowMs = nowMs + lifetimeMs;
+      const [late] = (await cluster.plan()).changes;
+      assert.match(late?.components[0]?.slots[0]?.reason ?? '', /^expired/);
+      assert.equal(late?.fingerprint, change?.fingerprint);
     }));
 
   it('gives the same wish the same fingerprint under a new identifier, and another wish another', () =>
@@ -102,6 +106,17 @@ describe('planNode over the life of certificates', () => {
       cluster.settings = { ...cluster.settings, addresses: ['10.77.0.12'] };
       const [other] = (await cluster.plan()).changes;
       assert.notEqual(other?.fingerprint, first?.fingerprint);
+    }));
+
+  it('asks for no name just because a certificate of ours has it, so that the server can take names back', () =>
+    worker(async (cluster) => {
+      await cluster.apply(await cluster.plan());
+      const { pem, keyPem } = await cluster.issue('kubernetes', ['w1', 'once.example.com'], ['10.77.0.11']);
+      await cluster.node.write('/etc/kube-mtls/pki/kubelet/current/serving.crt', pem);
+      await cluster.node.write('/etc/kube-mtls/pki/kubelet/current/serving.key', keyPem);
+      await assertDone(cluster);
+      cluster.nowMs += lifetimeMs;
+      assert.deepEqual(component(await cluster.plan(), 'kubelet')?.slots[0]?.dnsNames, ['w1']);
     }));
 
   it('issues anew when an address is added to the node', () =>

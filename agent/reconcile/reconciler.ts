@@ -17,6 +17,8 @@ export interface ReconcilerDeps extends LookDeps, RotateDeps, VerifyInstalledDep
   settings(): AgentSettings | undefined;
   /** Changes that were undone, kept over restarts. */
   failed: FailedChange[];
+  /** Brings a change that was left half-way to its end; see recoverNode. */
+  recover(signal: AbortSignal): Promise<void>;
   /** Something in the memory changed. */
   remember(): Promise<void>;
   /** What the node's components refer to, after every look. */
@@ -33,6 +35,8 @@ export interface PassResult {
 /** The loop. */
 export class Reconciler {
   readonly #deps: ReconcilerDeps;
+  /** False from the start, and after a change whose undo failed: nothing new begins before the node is recovered. */
+  #whole = false;
   #wake: () => void = () => {};
   #woken = false;
   #running: Promise<PassResult> | undefined;
@@ -73,6 +77,8 @@ export class Reconciler {
     const result: PassResult = { plan: undefined, outcomes: [], problem: '' };
     const tried = new Set<string>();
     try {
+      if (!this.#whole) await this.#deps.recover(signal);
+      this.#whole = true;
       // after every change the node is looked at anew: what comes next may follow from it
       for (;;) {
         const settings = this.#deps.settings();
@@ -106,7 +112,9 @@ export class Reconciler {
 
   async #make(change: Change, settings: AgentSettings, signal: AbortSignal): Promise<RotateOutcome> {
     const { failed } = this.#deps;
+    this.#whole = false;
     const outcome = await rotate(this.#deps, change, signal);
+    this.#whole = true;
     for (const { component } of change.components) {
       if (outcome.outcome === 'kept') this.#verified.add(component);
       else this.#verified.delete(component);

@@ -7,7 +7,7 @@ import { advanceChange, changeFolder, evidenceFolder } from '../stage/change-jou
 import type { ChangeRecord, ComponentRecord, FileRecord } from '../stage/change-record.ts';
 import { absent, type FileState, inspectFile, isState, sha256, sweepAsides } from '../stage/file-state.ts';
 import type { TransactionDeps } from '../stage/transaction.ts';
-import { currentLink, removeFolders } from '../stage/version-folder.ts';
+import { currentLink } from '../stage/version-folder.ts';
 
 /**
  * Restores in the reverse order of apply: what refers to the new certificates goes first, the link last. What somebody else wrote
@@ -27,7 +27,6 @@ export async function restoreFiles(deps: TransactionDeps, record: ChangeRecord):
     await sweepAsides(currentLink(component.folder));
     at = await restoreLink(deps, at, component);
   }
-  await removeFolders(record.newFolders);
   return at;
 }
 

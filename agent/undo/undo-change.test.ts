@@ -74,6 +74,21 @@ describe('undoChange', () => {
     assert.equal(node.unit('etcd.service').starts, 0);
   });
 
+  it('restarts a unit whose restart was asked for, though systemd still shows the old process: the job may be queued', async () => {
+    const node = await makeNode(parent);
+    const staged = await stageChange(node.deps(), fakeSigned(await makeChange(node)));
+    const applied = await applyChange(node.deps(), staged, { permitId: 'p1' });
+    const deps = node.deps(async (name) => {
+      if (name === 'before systemctl restart') throw new Error('killed here');
+    });
+    await assert.rejects(restartUnits(deps, applied), /killed here/);
+    const { units } = await undoChange(node.deps(), applied.record, 'test');
+    assert.deepEqual(
+      units.map(({ unit }) => unit),
+      ['etcd.service'],
+    );
+  });
+
   it('restarts a unit that went down since', async () => {
     const node = await makeNode(parent);
     const record = await apply(node);

@@ -49,8 +49,9 @@ export async function readPem(path: string): Promise<string> {
  */
 export async function makeStranger(rootsPem: string, nowMs: number): Promise<ClientCredentials> {
   const realName = parseCertificates(rootsPem)[0]?.commonName ?? 'kubernetes';
-  const notBefore = new Date(nowMs - STRANGER_MS);
-  const notAfter = new Date(nowMs + STRANGER_MS);
+  const second = Math.floor(nowMs / 1000) * 1000; // certificates know no parts of it
+  const notBefore = new Date(second - STRANGER_MS);
+  const notAfter = new Date(second + STRANGER_MS);
   const authority = await createAuthority({
     commonName: realName,
     serial: newSerial(),

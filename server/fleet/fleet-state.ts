@@ -9,7 +9,7 @@ import type { NodeRecord, Store } from '../store/store.ts';
 const COMPONENTS_OF_ROLE: Record<Role, readonly Component[]> = {
   'control-plane': ['etcd', 'kube-apiserver', 'kubelet'],
   worker: ['kubelet'],
-  etcd: ['etcd', 'kubelet'],
+  etcd: ['etcd'],
 };
 
 /** A component on a node, for decisions. */

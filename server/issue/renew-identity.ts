@@ -11,7 +11,7 @@ import { actorOf, type Caller } from '../caller.ts';
 import { recordEvent } from '../events/record-event.ts';
 import { approveIdentity } from '../policy/approve.ts';
 import { auditRefusals, callingNode, type IssueDeps, policyContext } from './issue-deps.ts';
-import { signApprovals } from './sign-approvals.ts';
+import { only, signApprovals } from './sign-approvals.ts';
 
 /**
  * Answers RenewIdentity for a caller that was authenticated. The key must be new; only the key of a renewal whose answer
@@ -39,9 +39,8 @@ export function renewIdentity(
 
     // 3. intent recorded and audited, signed, signature recorded and audited
     const actor = actorOf(caller);
-    const [signed] = await signApprovals(deps, [approval], { actor, source: caller.address, changeId: '' });
-    if (signed === undefined) throw new TypeError('one approval gives one certificate');
-    const { certificate } = signed;
+    const signed = await signApprovals(deps, [approval], { actor, source: caller.address, changeId: '' });
+    const { certificate } = only(signed);
 
     // 4. from here on this is the node's identity
     await deps.store.updateNode(node.name, {

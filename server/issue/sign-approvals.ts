@@ -82,6 +82,13 @@ export async function signApprovals(
   return signIntents(deps, await recordIntents(deps, approvals, context), context);
 }
 
+/** The one element of a list that was made from one approval. */
+export function only<T>(list: readonly T[]): T {
+  const [first] = list;
+  if (first === undefined || list.length !== 1) throw new TypeError('one approval gives one certificate');
+  return first;
+}
+
 async function audit(
   deps: SignDeps,
   kind: 'certificate.intended' | 'certificate.issued',

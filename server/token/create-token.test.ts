@@ -8,7 +8,8 @@ import { CreateTokenRequestSchema } from '../../proto/gen/kubemtls/v1/token_pb.j
 import { NodeRole } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import type { Caller } from '../caller.ts';
 import type { EventDraft, TokenRecord } from '../store/store.ts';
-import { createToken, hashSecret } from './create-token.ts';
+import { createToken } from './create-token.ts';
+import { hashSecret } from './token-text.ts';
 
 const caller: Caller = { kind: 'admin', name: 'root', role: 'admin', serial: '1', address: '127.0.0.1' };
 

@@ -1,18 +1,24 @@
-/** A token as it goes over the wire: without anything that its secret could be guessed from. */
-import type { MessageInitShape } from '@bufbuild/protobuf';
+/** A token's record as callers see it: everything but the secret, which the record does not hold. */
+import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { roles } from '../../common/names/names.ts';
-import type { TokenSchema } from '../../proto/gen/kubemtls/v1/token_pb.js';
+import { type Token, TokenSchema } from '../../proto/gen/kubemtls/v1/token_pb.js';
 import type { TokenRecord } from '../store/store.ts';
 
 /** The message of a record. */
-export function tokenMessage(record: TokenRecord): MessageInitShape<typeof TokenSchema> {
-  const { id, role, secretSha256: _hash, expiresAtMs, createdAtMs, ...rest } = record;
-  return {
-    ...rest,
-    tokenId: id,
-    role: roles.toNumber(role),
-    expiresAt: timestampFromMs(expiresAtMs),
-    createdAt: timestampFromMs(createdAtMs),
-  };
+export function tokenMessage(record: TokenRecord): Token {
+  return create(TokenSchema, {
+    tokenId: record.id,
+    role: roles.toNumber(record.role),
+    nodeNames: record.nodeNames,
+    expiresAt: timestampFromMs(record.expiresAtMs),
+    maxUses: record.maxUses,
+    uses: record.uses,
+    revoked: record.revoked,
+    sourceNetworks: record.sourceNetworks,
+    createdBy: record.createdBy,
+    createdAt: timestampFromMs(record.createdAtMs),
+    addresses: record.addresses,
+    allowReenroll: record.allowReenroll,
+  });
 }

@@ -14,6 +14,8 @@ export interface ServerOptions {
   apiEndpoint: string;
   /** Folder of an existing PKI, or undefined for new CAs. */
   adopt?: string;
+  /** How long peers watch after a change; the default of the product is made for slow leases, tests of etcd need less. */
+  peerWatch?: string;
 }
 
 /** How a node joins. */
@@ -46,6 +48,9 @@ export async function startServer(host: Host, options: ServerOptions): Promise<s
   const printed = await host.sh(
     `kube-mtls-server init --cluster ${options.cluster} --api-endpoint ${options.apiEndpoint} --advertise ${host.ip}${adopt}`,
   );
+  if (options.peerWatch !== undefined) {
+    await host.sh(`printf '\\npeers: {watch: ${options.peerWatch}}\\n' >>/etc/kube-mtls/server.yaml`);
+  }
   await host.sh('systemctl enable -q --now kube-mtls-server');
   await host.until('the CA server to answer', async () => (await host.run(['kube-mtls', 'fleet'])).code === 0, 30_000);
   return printed;

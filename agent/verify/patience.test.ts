@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { FakeClock } from '../../common/time/fake-clock.ts';
+import type { CheckOutcome } from './checks.ts';
+import { noPatience, type Patience, retryUntilGood } from './patience.ts';
+
+const signal = new AbortController().signal;
+
+function attempts(...results: CheckOutcome['result'][]) {
+  let made = 0;
+  const attempt = async (): Promise<CheckOutcome> => {
+    const result = results[Math.min(made++, results.length - 1)] ?? 'failed';
+    return { kind: 'handshake', result, summary: `attempt ${made}`, evidence: [] };
+  };
+  return { attempt, made: () => made };
+}
+
+describe('retryUntilGood', () => {
+  const until = (untilMs: number, hopeless = false): Patience => ({
+    untilMs,
+    hopeless: () => Promise.resolve(hopeless),
+  });
+
+  it('tries again each second until an attempt is good', async () => {
+    const clock = new FakeClock(0);
+    const { attempt, made } = attempts('failed', 'failed', 'passed');
+    const running = retryUntilGood(clock, until(10_000), signal, attempt);
+    await clock.advance(2000);
+    assert.equal((await running).summary, 'attempt 3');
+    assert.equal(made(), 3);
+  });
+
+  it('takes skipped for good', async () => {
+    const outcome = await retryUntilGood(new FakeClock(0), until(10_000), signal, attempts('skipped').attempt);
+    assert.equal(outcome.result, 'skipped');
+  });
+
+  it('ends with the last failure when time is up', async () => {
+    const clock = new FakeClock(0);
+    const { attempt, made } = attempts('failed');
+    const running = retryUntilGood(clock, until(3000), signal, attempt);
+    await clock.advance(60_000);
+    assert.equal((await running).result, 'failed');
+    assert.equal(made(), 4);
+  });
+
+  it('ends at once when there is no hope, or no patience', async () => {
+    for (const patience of [until(60_000, true), noPatience]) {
+      const { attempt, made } = attempts('failed');
+      assert.equal((await retryUntilGood(new FakeClock(), patience, signal, attempt)).result, 'failed');
+      assert.equal(made(), 1);
+    }
+  });
+
+  it('stops when its signal fires', async () => {
+    const stop = new AbortController();
+    const clock = new FakeClock(0);
+    const running = retryUntilGood(clock, until(60_000), stop.signal, attempts('failed').attempt);
+    const rejected = assert.rejects(running, { name: 'AbortError' });
+    await clock.advance(100);
+    stop.abort();
+    await rejected;
+  });
+});

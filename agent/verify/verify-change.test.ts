@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { AppError } from '../../common/errors/app-error.ts';
+import { FakeClock } from '../../common/time/fake-clock.ts';
+import type { RestartedUnit } from '../restart/restart-unit.ts';
+import { detectedEtcd } from './detected-for-tests.ts';
+import type { Expectation } from './expectation.ts';
+import { folderOf, testAuthority } from './pki-for-tests.ts';
+import type { Probe } from './probe.ts';
+import { type VerifyDeps, verifyComponent } from './verify-change.ts';
+
+const restarted: RestartedUnit = {
+  component: 'etcd',
+  unit: 'etcd.service',
+  cursor: 'c',
+  startedAtMs: 0,
+  invocationId: 'aaaa',
+  ok: true,
+  detail: 'active (running)',
+};
+
+/** A plaintext etcd that is well, on a host that a test can break. */
+function host() {
+  const clock = new FakeClock(0);
+  const steps: string[] = [];
+  const state = { active: true, healthy: true };
+  const probe: Probe = async ({ path }) => {
+    steps.push(`probe ${path}`);
+    if (!state.healthy) return { kind: 'unreachable', detail: 'connect ECONNREFUSED' };
+    const answers: Record<string, object> = {
+      '/health': { health: 'true' },
+      '/v3/maintenance/status': { leader: '1' },
+      '/v3/cluster/member/list': { header: { cluster_id: '1', member_id: '1' }, members: [] },
+    };
+    return { kind: 'answered', status: 200, body: JSON.stringify(answers[path]), served: undefined };
+  };
+  const deps: VerifyDeps = {
+    clock,
+    probe,
+    run: async () => {
+      steps.push('systemctl');
+      const words = state.active ? 'ActiveState=active\nMainPID=1' : 'ActiveState=failed\nMainPID=0';
+      return { code: 0, stdout: `${words}\nInvocationID=aaaa\nNRestarts=0\n`, stderr: '' };
+    },
+    judgeJournal: async () => {
+      steps.push('journal');
+      return { kind: 'journal', result: 'passed', summary: 'quiet', evidence: [] };
+    },
+  };
+  return { clock, steps, state, deps };
+}
+
+async function expectation(test: TestContext): Promise<Expectation> {
+  const authority = await testAuthority('etcd-ca');
+  const client = await authority.issue();
+  return {
+    detected: detectedEtcd({}),
+    folder: await folderOf(test, { 'healthcheck-client': client }),
+    serials: new Map(),
+    target: 'prepared',
+    rootsPem: new Map([['etcd', authority.rootsPem]]),
+  };
+}
+
+describe('verifyComponent', () => {
+  /** Runs it with the clock moved on until it ends, and tells how long it took. */
+  async function verify(
+    test: TestContext,
+    { clock, deps }: ReturnType<typeof host>,
+    change: Partial<Expectation> = {},
+    signal = new AbortController().signal,
+  ) {
+    const running = verifyComponent(deps, { ...(await expectation(test)), ...change }, restarted, signal);
+    let ended = false;
+    const done = running.finally(() => {
+      ended = true;
+    });
+    done.catch(() => {});
+    while (!ended) await clock.advance(clock.sleeping > 0 ? 500 : 0);
+    const outcomes = await done;
+    return { results: outcomes.map(({ kind, result }) => `${kind} ${result}`), outcomes, tookMs: clock.nowMs() };
+  }
+
+  it('tells unit, journal, handshake and cluster, and reads the journal last', async (test) => {
+    const well = host();
+    const { results } = await verify(test, well);
+    assert.deepEqual(results, ['unit passed', 'journal passed', 'handshake skipped', 'cluster passed']);
+    assert.equal(well.steps.at(-1), 'journal');
+    assert.equal(well.steps.at(-2), 'systemctl', 'the unit is looked at once more after the probes');
+  });
+
+  it('makes every check and tries once when the unit has failed', async (test) => {
+    const broken = host();
+    broken.state.active = false;
+    broken.state.healthy = false;
+    const { results, tookMs } = await verify(test, broken);
+    assert.deepEqual(results, ['unit failed', 'journal passed', 'handshake failed', 'cluster failed']);
+    assert.ok(tookMs < 1000, `${tookMs} ms`);
+  });
+
+  it('waits for a component that is slow to answer', async (test) => {
+    const slow = host();
+    slow.state.healthy = false;
+    slow.clock.sleep(30_000).then(
+      () => {
+        slow.state.healthy = true;
+      },
+      () => {},
+    );
+    const { results, tookMs } = await verify(test, slow);
+    assert.deepEqual(results, ['unit passed', 'journal passed', 'handshake skipped', 'cluster passed']);
+    assert.ok(tookMs >= 30_000 && tookMs < 35_000, `${tookMs} ms`);
+  });
+
+  it('ends after the time that the component is given', async (test) => {
+    const dead = host();
+    dead.state.healthy = false;
+    const { results, tookMs } = await verify(test, dead);
+    assert.deepEqual(results, ['unit passed', 'journal passed', 'handshake failed', 'cluster failed']);
+    assert.ok(tookMs >= 60_000 && tookMs <= 70_000, `${tookMs} ms`);
+  });
+
+  it('gives up at once when the unit dies while it waits, and says so', async (test) => {
+    const dying = host();
+    dying.state.healthy = false;
+    dying.clock.sleep(10_000).then(
+      () => {
+        dying.state.active = false;
+      },
+      () => {},
+    );
+    const { results, tookMs } = await verify(test, dying);
+    assert.equal(results[0], 'unit failed');
+    assert.ok(tookMs < 15_000, `${tookMs} ms`);
+  });
+
+  it('counts a check that cannot be made as failed', async (test) => {
+    const blind = host();
+    blind.deps.judgeJournal = () => Promise.reject(new AppError('unavailable', 'journalctl failed: check journald'));
+    const { outcomes, results } = await verify(test, blind, { folder: '/nowhere' });
+    assert.deepEqual(results, ['unit passed', 'journal failed', 'handshake skipped', 'cluster failed']);
+    assert.equal(outcomes[1]?.summary, 'journalctl failed: check journald');
+    assert.match(outcomes[3]?.summary ?? '', /\/nowhere\/healthcheck-client\.crt cannot be read/);
+  });
+
+  it('does not hide a bug of ours behind a failed check', async (test) => {
+    const buggy = host();
+    buggy.deps.judgeJournal = () => Promise.reject(new TypeError('x is not a function'));
+    await assert.rejects(verify(test, buggy), TypeError);
+  });
+
+  it('stops when its signal fires', async (test) => {
+    const dead = host();
+    dead.state.healthy = false;
+    const stop = new AbortController();
+    dead.clock.sleep(20_000).then(
+      () => stop.abort(),
+      () => {},
+    );
+    await assert.rejects(verify(test, dead, {}, stop.signal), { name: 'AbortError' });
+  });
+});

@@ -1,0 +1,54 @@
+/** The two packages and the programs in them. */
+
+/** A program: how it is called, where its code begins, and where its command lies. */
+export interface Program {
+  name: 'kube-mtls' | 'kube-mtls-server' | 'kube-mtls-agent';
+  /** Path of the entry point in the repository. */
+  entryPoint: string;
+  /** Folder of the command; those that only root runs are in sbin. */
+  commandFolder: 'usr/bin' | 'usr/sbin';
+}
+
+/** A package. */
+export interface PackageNames {
+  name: 'kube-mtls-server' | 'kube-mtls-agent';
+  /** Folder below packaging/ with what is written by hand for this package. */
+  folder: 'server' | 'agent';
+  synopsis: string;
+  /** Paragraphs of the long description. */
+  description: readonly string[];
+  programs: readonly Program[];
+  /** Pages of packaging/man. */
+  manPages: readonly string[];
+}
+
+/** Both packages. */
+export const packages: readonly PackageNames[] = [
+  {
+    name: 'kube-mtls-server',
+    folder: 'server',
+    synopsis: 'CA server of mutual TLS for Kubernetes fleets',
+    description: [
+      'The certificate authority, inventory and coordinator of a fleet of nodes on which kube-mtls-agent runs: it enrols nodes, signs the certificates of their Kubernetes components by policy, and lets agents restart components one after another.',
+      'This package also holds kube-mtls, the command line of operators. It brings its own Node.js and needs no other.',
+      'Nothing runs before "kube-mtls-server init" made or imported the authorities.',
+    ],
+    programs: [
+      { name: 'kube-mtls-server', entryPoint: 'server/main.ts', commandFolder: 'usr/sbin' },
+      { name: 'kube-mtls', entryPoint: 'server/cli/main.ts', commandFolder: 'usr/bin' },
+    ],
+    manPages: ['kube-mtls-server.8', 'kube-mtls-server.yaml.5', 'kube-mtls.1'],
+  },
+  {
+    name: 'kube-mtls-agent',
+    folder: 'agent',
+    synopsis: 'node agent of mutual TLS for Kubernetes fleets',
+    description: [
+      'Finds etcd, kube-apiserver and kubelet on this node, has certificates for them signed by kube-mtls-server, switches them to mutual TLS one after another, proves that it works, goes back by itself where it does not, and renews the certificates.',
+      'The package brings its own Node.js and needs no other.',
+      'Nothing runs before "kube-mtls-agent join" made the node a member of a fleet.',
+    ],
+    programs: [{ name: 'kube-mtls-agent', entryPoint: 'agent/main.ts', commandFolder: 'usr/sbin' }],
+    manPages: ['kube-mtls-agent.8', 'kube-mtls-agent.yaml.5'],
+  },
+];

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { startTestServer, type TestServer } from './server-fixture.ts';
+
+const run = promisify(execFile);
+const buf = join(import.meta.dirname, '../../node_modules/.bin/buf');
+let server: TestServer;
+let files: { ca: string; cert: string; key: string };
+
+before(async () => {
+  server = await startTestServer();
+  const { certPem, keyPem } = await server.admin('root', 'admin');
+  const path = (name: string) => join(server.folder, name);
+  files = { ca: path('ca.crt'), cert: path('admin.crt'), key: path('admin.key') };
+  await writeFile(files.ca, server.authorities.rootsPem('fleet'));
+  await writeFile(files.cert, certPem);
+  await writeFile(files.key, keyPem);
+});
+after(() => server.close());
+
+describe('a client that has no .proto file', () => {
+  for (const protocol of ['grpc-v1', 'grpc-v1alpha']) {
+    it(`lists and describes the services through reflection ${protocol}`, async () => {
+      const listed = await curl(['--reflect', '--reflect-protocol', protocol, '--list-methods', url('')]);
+      for (const method of ['FleetService/GetFleetStatus', 'TokenService/CreateToken', 'AgentService/Session']) {
+        assert.match(listed, new RegExp(`kubemtls.v1.${method}`));
+      }
+      assert.match(listed, /grpc.health.v1.Health\/Check/);
+    });
+  }
+
+  it('calls GetFleetStatus and reads the answer as JSON', async () => {
+    const answer = JSON.parse(
+      await curl(['--reflect', '--data', '{}', url('/kubemtls.v1.FleetService/GetFleetStatus')]),
+    );
+    assert.equal(answer.cluster, 'lab');
+    assert.equal(answer.authorities.length, 4);
+  });
+
+  it('is told the reason of a refusal', async () => {
+    const call = curl(['--reflect', '--data', '{"name": "nobody"}', url('/kubemtls.v1.FleetService/GetNode')]);
+    await assert.rejects(call, /not_found[\s\S]*there is no node nobody/);
+  });
+
+  it('gets nowhere without a certificate', async () => {
+    const address = url('/kubemtls.v1.FleetService/GetFleetStatus');
+    const call = run(buf, ['curl', '--protocol', 'grpc', '--cacert', files.ca, '--reflect', '--data', '{}', address]);
+    await assert.rejects(call, /certificate required|unavailable|remote error/i);
+  });
+});
+
+async function curl(args: string[]): Promise<string> {
+  const tls = ['--cacert', files.ca, '--cert', files.cert, '--key', files.key];
+  const { stdout } = await run(buf, ['curl', '--protocol', 'grpc', ...tls, ...args]);
+  return stdout;
+}
+
+function url(path: string): string {
+  return `https://localhost:${server.fleetPort}${path}`;
+}

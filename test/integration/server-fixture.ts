@@ -1,0 +1,183 @@
+/** A whole server for tests: real files, real store, real CAs, real mutual TLS on localhost, on any free ports. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AppError } from '../../common/errors/app-error.ts';
+import type { LogFields } from '../../common/log/fields.ts';
+import { type Log, silentLog } from '../../common/log/log.ts';
+import type { Profile, Role } from '../../common/names/names.ts';
+import { profiles, roles } from '../../common/names/names.ts';
+import { type CallOptions, createClient } from '../../common/rpc/client.ts';
+import { type Connection, openConnection } from '../../common/rpc/connection.ts';
+import { systemClock } from '../../common/time/clock.ts';
+import { createCsr } from '../../common/x509/csr.ts';
+import { generateKey, type PrivateKey } from '../../common/x509/keys.ts';
+import { AgentService } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import { CertificateService } from '../../proto/gen/kubemtls/v1/certificate_pb.js';
+import { EnrollmentService } from '../../proto/gen/kubemtls/v1/enrollment_pb.js';
+import { FleetService } from '../../proto/gen/kubemtls/v1/fleet_pb.js';
+import { RolloutService } from '../../proto/gen/kubemtls/v1/rollout_pb.js';
+import { TokenService } from '../../proto/gen/kubemtls/v1/token_pb.js';
+import { type Authorities, loadAuthorities } from '../../server/authority/authorities.ts';
+import { makeAuthorities } from '../../server/authority/make-authorities.ts';
+import type { AdminRole } from '../../server/caller.ts';
+import { parseServerConfig } from '../../server/config/server-config.ts';
+import { signApprovals } from '../../server/issue/sign-approvals.ts';
+import { approveAdmin, approveServer } from '../../server/policy/approve.ts';
+import { startServer } from '../../server/server.ts';
+import { openSqliteStore } from '../../server/store/sqlite-store.ts';
+import type { Store } from '../../server/store/store.ts';
+
+/** A certificate with its key, as files hold them. */
+export interface Credentials {
+  certPem: string;
+  keyPem: string;
+}
+
+/** All services over one connection. */
+export type Clients = ReturnType<typeof clientsOf>;
+
+/** The server under test. */
+export interface TestServer {
+  folder: string;
+  store: Store;
+  authorities: Authorities;
+  bootstrapPort: number;
+  fleetPort: number;
+  /** What was logged. */
+  logged: [string, LogFields][];
+  /** Makes an administrator. */
+  admin(name: string, role: AdminRole): Promise<Credentials>;
+  /** Services as seen with these credentials; closed with the server. */
+  connect(credentials: Credentials | undefined, port?: number): Clients;
+  /** Creates a token as an operator, and enrols with it. */
+  enrol(name: string, role: Role, addresses?: string[]): Promise<Credentials>;
+  close(): Promise<void>;
+}
+
+/** Starts it; `yaml` is added to a small configuration. */
+export async function startTestServer(yaml = ''): Promise<TestServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'kube-mtls-server-'));
+  const clock = systemClock;
+  const passphrase = 'correct horse battery staple';
+  const made = { stateFolder: folder, passphrase, clusterName: 'lab', adoptFolder: undefined, nowMs: clock.nowMs() };
+  await makeAuthorities(made);
+  const authorities = await loadAuthorities(folder, passphrase);
+  const head = 'cluster: {name: lab, apiEndpoint: "127.0.0.1:6443"}\nadvertise: [127.0.0.1]\n';
+  const config = parseServerConfig(head + yaml, 'server.yaml');
+  const store = openSqliteStore(join(folder, 'kube-mtls.db'), clock);
+  const signing = { store, authorities, config, clock };
+  const context = () => ({ config, authorities, nowMs: clock.nowMs() });
+
+  async function sign(approval: ReturnType<typeof approveAdmin>) {
+    const by = { actor: 'test', source: '', changeId: '' };
+    const [signed] = await signApprovals(signing, [approval], by);
+    if (signed === undefined) throw new TypeError('one approval gives one certificate');
+    return signed.certificate;
+  }
+
+  const logged: [string, LogFields][] = [];
+  const note = (message: string, fields: LogFields = {}) => void logged.push([message, fields]);
+  const log: Log = { ...silentLog, info: note, warn: note, error: note, debug: note };
+  const anyPort = { host: '127.0.0.1', port: 0 };
+  const running = await startServer({
+    config,
+    authorities,
+    store,
+    clock,
+    log,
+    listen: { bootstrap: anyPort, fleet: anyPort },
+    certificate: async () => {
+      const key = await generateKey('ecdsa-p256');
+      const { pem } = await sign(approveServer({ hostname: 'localhost', publicKey: key.publicKey }, context()));
+      return { certPem: pem + authorities.rootsPem('fleet'), keyPem: key.pem };
+    },
+  });
+  const stop = new AbortController();
+  const over = running.run(stop.signal);
+  const connections: Connection[] = [];
+
+  const server: TestServer = {
+    folder,
+    store,
+    authorities,
+    bootstrapPort: running.bootstrapPort,
+    fleetPort: running.fleetPort,
+    logged,
+    async admin(name, role) {
+      const key = await generateKey('ecdsa-p256');
+      const certificate = await sign(approveAdmin({ name, publicKey: key.publicKey }, context()));
+      await store.putAdmin({ name, role, serial: certificate.serial });
+      return { certPem: certificate.pem, keyPem: key.pem };
+    },
+    connect(credentials, port = running.fleetPort) {
+      const rootsPem = authorities.rootsPem('fleet');
+      const connection = openConnection({ address: `127.0.0.1:${port}`, rootsPem, ...credentials });
+      connections.push(connection);
+      return clientsOf(connection);
+    },
+    async enrol(name, role, addresses = []) {
+      const operator = server.connect(await server.admin('enroller', 'operator'));
+      const { token } = await operator.tokens.createToken({ role: roles.toNumber(role), nodeNames: [name], addresses });
+      const key = await generateKey('ecdsa-p256');
+      const { enrolment } = server.connect(undefined, running.bootstrapPort);
+      const request = { nodeName: name, csr: csrOf(key), agentVersion: '0.1.0' };
+      const answer = await enrolment.enrollNode(request, bearer(token));
+      return { certPem: answer.certificatePem, keyPem: key.pem };
+    },
+    async close() {
+      for (const connection of connections) connection.close();
+      stop.abort();
+      await over;
+      await store.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+  return server;
+}
+
+/** Call options that carry a bootstrap token. */
+export function bearer(token: string): CallOptions {
+  return { headers: { authorization: `Bearer ${token}` } };
+}
+
+/** A request for the key, without names. */
+export function csrOf(key: PrivateKey): Uint8Array {
+  return Buffer.from(createCsr(key, { commonName: 'any' }));
+}
+
+/** A request for a certificate of a profile, for a new key. */
+export async function wishFor(profile: Profile): Promise<{ profile: number; csr: Uint8Array }> {
+  return { profile: profiles.toNumber(profile), csr: csrOf(await generateKey('ecdsa-p256')) };
+}
+
+/** The AppError that a call must end with. */
+export async function failureOf(call: Promise<unknown>): Promise<AppError> {
+  const error = await call.then(
+    () => new Error('it should have been refused'),
+    (thrown: unknown) => thrown,
+  );
+  if (error instanceof AppError) return error;
+  throw error;
+}
+
+/** Waits until it is so; the limit only matters when the test fails. */
+export async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const endMs = Date.now() + 10_000;
+  while (!(await isSo())) {
+    if (Date.now() > endMs) throw new Error(`it did not happen: ${what}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function clientsOf(connection: Connection) {
+  return {
+    connection,
+    enrolment: createClient(EnrollmentService, connection),
+    certificates: createClient(CertificateService, connection),
+    agent: createClient(AgentService, connection),
+    fleet: createClient(FleetService, connection),
+    tokens: createClient(TokenService, connection),
+    rollout: createClient(RolloutService, connection),
+  };
+}

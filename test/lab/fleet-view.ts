@@ -1,0 +1,62 @@
+/** The fleet as an operator's client sees it, for tests to wait on and to look into. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Operator } from './operator.ts';
+
+/** A check in the JSON of the API. */
+export interface CheckView {
+  kind: string;
+  result: string;
+  summary: string;
+  evidence?: { source: string; line: string; cause?: string }[];
+}
+
+/** A component in the JSON of the API. */
+export interface ComponentView {
+  component: string;
+  state: string;
+  reason?: string;
+  restarts?: number;
+  checks?: CheckView[];
+  certificates?: { profile: string; serial: string; path: string }[];
+}
+
+/** A node in the JSON of the API. */
+export interface NodeView {
+  components?: ComponentView[];
+  certificates?: { path: string; consumer: string; issuer?: string; serial?: string; managed?: boolean }[];
+}
+
+/** Asks through one operator. */
+export class FleetView {
+  readonly #operator: Operator;
+
+  constructor(operator: Operator) {
+    this.#operator = operator;
+  }
+
+  /** GetNode. */
+  async node(name: string): Promise<NodeView> {
+    return JSON.parse(await this.#operator.call('FleetService/GetNode', { name })) as NodeView; // the API's own JSON
+  }
+
+  /** One component of a node, or undefined while it is not known; by its program's name. */
+  async component(node: string, component: string): Promise<ComponentView | undefined> {
+    const wanted = `COMPONENT_${component.toUpperCase().replaceAll('-', '_')}`;
+    return (await this.node(node)).components?.find((each) => each.component === wanted);
+  }
+
+  /** Waits until a component is in one of the states; fails with what it is in. */
+  async until(node: string, component: string, states: readonly string[], timeoutMs: number): Promise<ComponentView> {
+    const wanted = states.map((state) => `COMPONENT_STATE_${state}`);
+    const endMs = Date.now() + timeoutMs;
+    let last: ComponentView | undefined;
+    for (;;) {
+      last = await this.component(node, component).catch(() => undefined);
+      if (last !== undefined && wanted.includes(last.state)) return last;
+      if (Date.now() > endMs) {
+        throw new Error(`${component} on ${node} is not ${states.join(' or ')} but ${JSON.stringify(last, null, 1)}`);
+      }
+      await delay(500);
+    }
+  }
+}

@@ -29,7 +29,8 @@ import { createCheckpoint } from './stage/checkpoints.ts';
 import type { TransactionDeps } from './stage/transaction.ts';
 import { judgeProcess } from './verify/judge-process.ts';
 import { updateLocalMember } from './verify/local-etcd.ts';
-import { probe } from './verify/probe.ts';
+import { OwnCalls } from './verify/own-calls.ts';
+import { probe as probeOnce } from './verify/probe.ts';
 import { Verifier } from './verify/verifier.ts';
 
 /** Runs the daemon until the signal fires. */
@@ -44,6 +45,8 @@ export async function runAgent(
   const state = await loadAgentState(layout);
   const board = new StatusBoard(clock.nowMs, state.statuses);
   const findings = new FindingLog();
+  const own = new OwnCalls();
+  const probe = own.remembering(probeOnce);
   const link = createServerLink(layout, enrolment.fleetEndpoint);
   let settings: AgentSettings | undefined = state.settings;
   let skewMs = 0;
@@ -77,6 +80,7 @@ export async function runAgent(
     ...verify,
     link,
     findings,
+    own,
     skewMs: () => skewMs,
     endpointsOf: (detected) =>
       endpointsOf(detected, settings?.node.addresses ?? [], settings?.node.cluster.apiEndpoint ?? ''),
@@ -128,7 +132,7 @@ export async function runAgent(
   const tasks = runTasks(signal, [
     (abort) => session.run(abort),
     (abort) => reconciler.run(abort),
-    (abort) => watchJournals({ journal, clock, findings, board, observe: (seen) => session.observe(seen) }, abort),
+    (abort) => watchJournals({ journal, clock, findings, board, own, observe: (seen) => session.observe(seen) }, abort),
     (abort) => renewIdentity({ layout, link, clock, log, keyAlgorithm: config.keyAlgorithm }, abort),
     (abort) =>
       serveControl(

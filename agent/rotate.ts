@@ -5,9 +5,9 @@
  *
  * Until the permit is there nothing is disturbed. From the first switch on the change ends as kept or as undone, whatever happens.
  */
-import { AppError } from '../common/errors/app-error.ts';
+import { AppError, messageOf } from '../common/errors/app-error.ts';
 import type { KeyAlgorithm } from '../common/x509/keys.ts';
-import { type AppliedChange, applyChange, type HeldPermit } from './apply/apply-change.ts';
+import { applyChange, type HeldPermit } from './apply/apply-change.ts';
 import { makeKeys } from './keys/make-keys.ts';
 import { acquirePermit, type PermitDeps, releasePermit } from './permit/acquire-permit.ts';
 import type { Change } from './plan/change.ts';
@@ -15,8 +15,9 @@ import { ChangeReport } from './report/change-report.ts';
 import type { StatusBoard } from './report/status-board.ts';
 import { restartUnits } from './restart/restart-units.ts';
 import { signChange } from './sign/sign-change.ts';
+import type { SignedChange } from './sign/signed-change.ts';
 import { forgetChange } from './stage/change-journal.ts';
-import { stageChange } from './stage/stage-change.ts';
+import { type StagedChange, stageChange } from './stage/stage-change.ts';
 import type { TransactionDeps } from './stage/transaction.ts';
 import { keepChange } from './undo/keep-change.ts';
 import { undoChange } from './undo/undo-change.ts';
@@ -26,10 +27,12 @@ import { type Before, failureOf, type Verdict, type Verifier } from './verify/ve
 export interface RotateDeps extends PermitDeps {
   transaction: TransactionDeps;
   board: StatusBoard;
-  verifier: Verifier;
+  verifier: Pick<Verifier, 'remember' | 'verify' | 'verifyBefore'>;
   keyAlgorithm: KeyAlgorithm;
   /** Told of the permit while it is held, so that heartbeats renew it; '' when there is none. */
   holdPermit(permitId: string): void;
+  /** Writes the statuses to disk: after a crash the node must not say that it is at rest. */
+  remember(): Promise<void>;
 }
 
 /** How a change ended. */
@@ -38,98 +41,130 @@ export type RotateOutcome =
   /** The node is as before; reason names the line that tells why. */
   | { outcome: 'undone'; reason: string }
   /** Nothing was touched. */
-  | { outcome: 'not-begun'; error: AppError };
+  | { outcome: 'not-begun'; reason: string };
+
+/** A change that may be made now. */
+interface Permitted {
+  signed: SignedChange;
+  staged: StagedChange;
+  permit: HeldPermit;
+}
 
 /**
- * Makes one change. Rejects with an AbortError when the signal fires before anything was switched; after that the change is
- * brought to its end first. Rejects 'internal' when the undo itself fails: the journal on disk then goes on at the next start.
+ * Makes one change. When the signal fires the change is discarded, or taken back when something was switched already, and this
+ * rejects with an AbortError: that is no verdict on the change. Rejects with the failure when the undo itself, or the keeping,
+ * fails: the journal on disk then goes on at the next recovery.
  */
 export async function rotate(deps: RotateDeps, change: Change, signal: AbortSignal): Promise<RotateOutcome> {
   const report = new ChangeReport(deps.board, change);
-  let prepared: Awaited<ReturnType<typeof prepare>>;
+  let permitted: Permitted;
   try {
-    prepared = await prepare(deps, change, report, signal);
+    permitted = await prepare(deps, change, report, signal);
   } catch (error) {
-    signal.throwIfAborted();
-    const failure = AppError.from(error);
-    report.notBegun(failure.message);
-    return { outcome: 'not-begun', error: failure };
+    return notBegun(deps, change, report, error, signal);
   }
-  const { signed, staged, permit } = prepared;
+  const { permit } = permitted;
   deps.holdPermit(permit.permitId);
   try {
-    let before: Before = { components: [] };
-    let verdict: Verdict;
-    try {
-      report.applying();
-      before = await deps.verifier.remember(change, signal);
-      const applied: AppliedChange = await applyChange(deps.transaction, staged, permit, signal);
-      const restarted = await restartUnits(deps.transaction, applied, signal);
-      report.verifying(restarted.units);
-      verdict = await deps.verifier.verify({ signed, restarted, permit }, signal);
-    } catch (error) {
-      verdict = { ok: false, reason: AppError.from(error).message, checks: new Map() };
-    }
-    if (verdict.ok) {
-      await keepChange(deps.transaction, change);
-      report.kept(signed, verdict.checks);
-      return { outcome: 'kept' };
-    }
-    return await takeBack(deps, change, verdict, before, report);
+    return await make(deps, permitted, report, signal);
+  } catch (error) {
+    if (!(error instanceof Error && error.name === 'AbortError')) report.stuck(messageOf(error));
+    throw error;
   } finally {
     deps.holdPermit('');
     await releasePermit(deps, permit);
   }
 }
 
-/** For what is brought to its end even when the agent is asked to stop. */
-const NEVER = new AbortController().signal;
-
 /** Everything that disturbs nothing: keys, certificates, staged files, and the wait for the permit. */
-async function prepare(deps: RotateDeps, change: Change, report: ChangeReport, signal: AbortSignal) {
+async function prepare(
+  deps: RotateDeps,
+  change: Change,
+  report: ChangeReport,
+  signal: AbortSignal,
+): Promise<Permitted> {
   report.pending();
   const keyed = await makeKeys(change, deps.keyAlgorithm);
   const signed = await signChange(deps, keyed, signal);
   const staged = await stageChange(deps.transaction, signed);
+  const summaries = change.components.flatMap(({ summary }) => summary).join('; ');
+  const wish = {
+    components: change.components.map(({ component }) => component),
+    changeId: change.changeId,
+    reason: summaries.slice(0, 300),
+    waiting: (detail: string) => report.waiting(detail),
+  };
   try {
-    const permit: HeldPermit = await acquirePermit(
-      deps,
-      {
-        components: change.components.map(({ component }) => component),
-        changeId: change.changeId,
-        reason: change.components
-          .flatMap(({ summary }) => summary)
-          .join('; ')
-          .slice(0, 300),
-        undo: false,
-        waiting: (detail) => report.waiting(detail),
-      },
-      signal,
-    );
-    return { signed, staged, permit };
+    return { signed, staged, permit: await acquirePermit(deps, wish, signal) };
   } catch (error) {
     await undoChange(deps.transaction, change, AppError.from(error).message);
     throw error;
   }
 }
 
-/** Back to the state before, proved too. It is not stopped by a signal: half a change is no place to stop. */
-async function takeBack(
+/** Applies, restarts and verifies; then keeps, or takes back. */
+async function make(
+  deps: RotateDeps,
+  { signed, staged, permit }: Permitted,
+  report: ChangeReport,
+  signal: AbortSignal,
+): Promise<RotateOutcome> {
+  const { change } = signed;
+  let before: Before = { components: [] };
+  let verdict: Verdict;
+  let broken: unknown;
+  try {
+    before = await deps.verifier.remember(change, signal);
+    report.applying();
+    await deps.remember();
+    const applied = await applyChange(deps.transaction, staged, permit, signal);
+    const restarted = await restartUnits(deps.transaction, applied, signal);
+    report.verifying(restarted.units);
+    verdict = await deps.verifier.verify({ signed, restarted, permit }, signal);
+  } catch (error) {
+    broken = error;
+    verdict = { ok: false, reason: AppError.from(error).message, checks: new Map() };
+  }
+  if (verdict.ok) {
+    await keepChange(deps.transaction, change);
+    report.kept(signed, verdict.checks);
+    return { outcome: 'kept' };
+  }
+  // a check that was stopped looks like one that failed
+  const interrupted = signal.aborted;
+  deps.log.warn(interrupted ? 'change interrupted, undoing' : 'verification failed, undoing', {
+    changeId: change.changeId,
+    detail: verdict.reason,
+    error: broken,
+  });
+  // No signal from here on: half a change is no place to stop.
+  const undone = await undoChange(deps.transaction, change, verdict.reason);
+  if (undone.outcome === 'discarded') return notBegun(deps, change, report, broken, signal);
+  if (interrupted) {
+    await forgetChange(deps.transaction.layout, change.changeId);
+    report.interrupted(undone.units);
+    signal.throwIfAborted();
+  }
+  const old = await deps.verifier.verifyBefore(before, new AbortController().signal);
+  await forgetChange(deps.transaction.layout, change.changeId);
+  // what answers as before is well, even if systemd's first attempt failed
+  const unproved = undone.units.find(({ ok, component }) => !ok && !old.has(component));
+  report.undone(verdict, old, undone.units, failureOf(old) ?? unproved?.detail);
+  return { outcome: 'undone', reason: verdict.reason };
+}
+
+/** Nothing was touched, and nothing that was staged is left. */
+function notBegun(
   deps: RotateDeps,
   change: Change,
-  verdict: Verdict,
-  before: Before,
   report: ChangeReport,
-): Promise<RotateOutcome> {
-  deps.log.warn('verification failed, undoing', { changeId: change.changeId, detail: verdict.reason });
-  const undone = await undoChange(deps.transaction, change, verdict.reason);
-  if (undone.outcome === 'discarded') {
-    report.notBegun(verdict.reason);
-    return { outcome: 'not-begun', error: new AppError('conflict', verdict.reason) };
-  }
-  const old = await deps.verifier.verifyBefore(before, NEVER);
-  await forgetChange(deps.transaction.layout, change.changeId);
-  const trouble = undone.ok ? failureOf(old) : undone.units.find((unit) => !unit.ok)?.detail;
-  report.undone(verdict, old, trouble);
-  return { outcome: 'undone', reason: verdict.reason };
+  error: unknown,
+  signal: AbortSignal,
+): RotateOutcome {
+  report.pending(); // also for the server: what fails after it was applied would stop the rollout
+  signal.throwIfAborted();
+  const failure = AppError.from(error);
+  deps.log.warn('change not begun', { changeId: change.changeId, error: failure });
+  report.notBegun(failure);
+  return { outcome: 'not-begun', reason: failure.message };
 }

@@ -5,37 +5,40 @@ import { build, type Plugin } from 'esbuild';
 
 /** A bundled program. */
 export interface Bundle {
+  /** Module of JavaScript, for a file that ends in .mjs. */
   code: Uint8Array;
   /** Folders of the npm packages in it, relative to the repository: "node_modules/@grpc/grpc-js". */
   packageFolders: string[];
-  /** Files and folders that packages in it read at run time; they belong beside the bundle under the same relative path. */
+  /** Files and folders that packages in it read at run time; they belong beside the bundle, under the same relative path. */
   runtimePaths: string[];
 }
 
 /**
  * What packages read from their own folder at run time, relative to it. A package that asks for its folder and does
- * not stand here fails the build, so that no upgrade of a dependency goes wrong on a node first.
+ * not stand here fails the build, so that an upgrade of a dependency does not go wrong on a node first.
  */
 const readAtRunTime: Record<string, readonly string[]> = {
   'node_modules/@grpc/grpc-js': ['proto'],
   'node_modules/@grpc/reflection': ['build/proto/grpc'],
 };
 
-/** Packages of CommonJS expect require(); a package's own folder lies below the bundle's. */
+/** Packages in CommonJS expect require(). */
 const banner = `import { createRequire as __createRequire } from 'node:module';
 import { join as __join } from 'node:path';
 const require = __createRequire(import.meta.url);
 const __packageFolder = (folder) => __join(import.meta.dirname, folder);`;
 
+/** Stands wherever code asks for a folder that it will not have. */
+const UNKNOWN = '__unknownPackageFolder';
+
 /**
- * Bundles an entry point for the Node.js of the packages. The modules use top-level await, so that the bundle is one too.
+ * Bundles an entry point for the Node.js of the packages, as a module, since entry points await at top level.
  *
  * @param repository - folder that holds node_modules
  * @param entryPoint - relative to it
- * @throws Error when something cannot be resolved, or asks for its folder and is not known to
+ * @throws Error when something cannot be resolved, or asks for a folder of its own and is not known to
  */
 export async function bundle(repository: string, entryPoint: string): Promise<Bundle> {
-  const askers = new Set<string>();
   const result = await build({
     absWorkingDir: repository,
     entryPoints: [entryPoint],
@@ -48,40 +51,41 @@ export async function bundle(repository: string, entryPoint: string): Promise<Bu
     charset: 'utf8',
     legalComments: 'none', // the licences stand in third-party-notices
     banner: { js: banner },
-    plugins: [ownFolders(repository, askers)],
+    define: { __dirname: UNKNOWN, __filename: UNKNOWN },
+    plugins: [ownFolders(repository)],
     logLevel: 'silent', // what is wrong is thrown
   });
-  const problems = result.warnings.map(({ text, location }) => `${location?.file ?? entryPoint}: ${text}`);
-  const unknown = [...askers].filter((folder) => !Object.hasOwn(readAtRunTime, folder));
-  for (const folder of unknown) problems.push(`${folder} reads files of its own at run time: see packaging/bundle.ts`);
   const [output] = result.outputFiles;
-  if (output === undefined || problems.length > 0) throw new Error(`${entryPoint}: ${problems.join('; ')}`);
-  const inputs = Object.keys(result.metafile.inputs);
+  if (output === undefined) throw new Error(`${entryPoint}: esbuild wrote nothing`);
+  const problems = result.warnings.map(({ text, location }) => `${location?.file ?? entryPoint}: ${text}`);
+  if (output.text.includes(UNKNOWN)) {
+    problems.push('a package reads files of its own at run time and does not stand in packaging/bundle.ts');
+  }
+  if (problems.length > 0) throw new Error(`${entryPoint}: ${problems.join('; ')}`);
+  const folders = new Set(Object.keys(result.metafile.inputs).flatMap((path) => packageFolder(path) ?? []));
+  const packageFolders = [...folders].sort();
   return {
     code: output.contents,
-    packageFolders: [...new Set(inputs.flatMap((path) => packageFolder(path) ?? []))].sort(),
-    runtimePaths: [...askers].sort().flatMap((folder) => (readAtRunTime[folder] ?? []).map((path) => join(folder, path))),
+    packageFolders,
+    runtimePaths: packageFolders.flatMap((folder) => (readAtRunTime[folder] ?? []).map((path) => join(folder, path))),
   };
 }
 
-/** Folder of the npm package that a file belongs to; undefined for our own files. */
+/** Folder of the npm package that a file belongs to, relative as the file is; undefined for our own files. */
 export function packageFolder(path: string): string | undefined {
   return /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path.split(sep).join('/'))?.[0];
 }
 
-/** Gives a package that asks for __dirname its folder below the bundle's folder. */
-function ownFolders(repository: string, askers: Set<string>): Plugin {
+/** Tells the packages above their folders, which lie below the bundle's. */
+function ownFolders(repository: string): Plugin {
   return {
     name: 'own-folders',
     setup({ onLoad }) {
-      onLoad({ filter: /node_modules\/.*\.c?js$/ }, async ({ path }) => {
+      onLoad({ filter: /\/node_modules\/.*\.js$/ }, async ({ path }) => {
+        const folder = relative(repository, dirname(path));
+        if (!Object.hasOwn(readAtRunTime, packageFolder(folder) ?? '')) return undefined; // esbuild loads it
         const text = await readFile(path, 'utf8');
-        const replaced = text.replaceAll(/(?<=[(,]\s*|\$\{)__dirname\b/g, () => {
-          const folder = relative(repository, dirname(path));
-          askers.add(packageFolder(folder) ?? folder);
-          return `__packageFolder(${JSON.stringify(folder)})`;
-        });
-        return { contents: replaced, loader: 'js' };
+        return { contents: `const __dirname = __packageFolder(${JSON.stringify(folder)});\n${text}`, loader: 'js' };
       });
     },
   };

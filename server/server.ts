@@ -3,13 +3,11 @@ import type { Listener } from '../common/rpc/listener.ts';
 import { openListener } from '../common/rpc/listener.ts';
 import { runTasks, type Task } from '../common/run/run-tasks.ts';
 import { buildDeps, type Ground, type ServerDeps } from './build-deps.ts';
-import type { Endpoint } from './config/endpoints.ts';
 import { registerBootstrap, registerFleet } from './services/register.ts';
 import { watchSilence } from './session/watch-silence.ts';
 
 /** What a server is started with. */
 export interface ServerOptions extends Ground {
-  listen: { bootstrap: Endpoint; fleet: Endpoint };
   /** The server's certificate with its chain, and its key; made or renewed when it is due. */
   certificate: () => Promise<{ certPem: string; keyPem: string }>;
 }
@@ -32,7 +30,8 @@ const LOOK_AGAIN_MS = 60 * 60_000;
  * @throws AppError 'unavailable' when an address cannot be had
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { log, listen } = options;
+  const { log } = options;
+  const { listen } = options.config;
   const deps = await buildDeps(options);
   const tls = await options.certificate();
   const clientRootsPem = options.authorities.rootsPem('fleet');

@@ -5,6 +5,7 @@ import { components } from '../../common/names/names.ts';
 import type { Clock } from '../../common/time/clock.ts';
 import type { TlsObservationSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import type { StatusBoard } from '../report/status-board.ts';
+import type { OwnCalls } from '../verify/own-calls.ts';
 import { classify } from './classify.ts';
 import type { Finding, Speaker } from './finding.ts';
 import type { FindingLog } from './finding-log.ts';
@@ -17,6 +18,8 @@ export interface WatchDeps {
   clock: Clock;
   findings: FindingLog;
   board: StatusBoard;
+  /** Our own probes: what a component says of them is no news. */
+  own: OwnCalls;
   /** Told of every failure, but not of the same one again within a minute. */
   observe(observation: MessageInitShape<typeof TlsObservationSchema>): void;
 }
@@ -40,7 +43,7 @@ export async function watchJournals(deps: WatchDeps, signal: AbortSignal): Promi
     const speaker = SPEAKERS[entry.unit];
     if (speaker === undefined) continue;
     const finding = classify(speaker, entry);
-    if (finding === undefined || finding.role !== 'failure') continue;
+    if (finding === undefined || finding.role !== 'failure' || deps.own.caused(entry.message)) continue;
     deps.findings.add({ speaker, finding, entry });
     if (isNew(told, speaker, finding, deps.clock.nowMs())) report(deps, speaker, finding, entry);
   }

@@ -13,8 +13,6 @@ export interface PermitWish {
   changeId: string;
   /** For a person. */
   reason: string;
-  /** To put back what a failed change left. */
-  undo: boolean;
   /** Called with a sentence while it is not granted. */
   waiting(detail: string): void;
 }
@@ -25,6 +23,10 @@ export interface PermitDeps {
   clock: Clock;
   log: Log;
 }
+
+/** Whatever the server says, it is asked no sooner than this and no later than that. */
+const SHORTEST_MS = 500;
+const LONGEST_MS = 5 * 60_000;
 
 /**
  * Asks until the permit is granted. While the server cannot be reached it goes on asking, with backoff: without a permit nothing
@@ -41,10 +43,10 @@ export async function acquirePermit(deps: PermitDeps, wish: PermitWish, signal: 
           components: wish.components.map((component) => components.toNumber(component)),
           reason: wish.reason,
           changeId: wish.changeId,
-          undo: wish.undo,
         },
         { signal },
       );
+      if (granted.permitId === '') throw new AppError('internal', 'the server granted a permit without an identifier');
       return { permitId: granted.permitId };
     } catch (error) {
       signal.throwIfAborted();
@@ -54,7 +56,7 @@ export async function acquirePermit(deps: PermitDeps, wish: PermitWish, signal: 
       deps.log.debug('restart permit not granted yet', { changeId: wish.changeId, error: failure });
       const askedMs = failure.retryAfterMs;
       // somebody else holds it: ask at the pace that the server gives; nobody answers: back off
-      if (askedMs !== undefined) await deps.clock.sleep(askedMs, signal);
+      if (askedMs !== undefined) await deps.clock.sleep(Math.min(Math.max(askedMs, SHORTEST_MS), LONGEST_MS), signal);
       else await backoff.wait(deps.clock, signal);
     }
   }

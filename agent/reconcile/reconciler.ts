@@ -7,6 +7,7 @@ import { planNode } from '../plan/plan-node.ts';
 import type { AgentSettings, FailedChange } from '../report/agent-state.ts';
 import { type RotateDeps, type RotateOutcome, rotate } from '../rotate.ts';
 import { type LookDeps, lookAtNode } from './look.ts';
+import type { Recovery } from './recover-node.ts';
 import { reportFound } from './report-found.ts';
 import { type VerifyInstalledDeps, verifyInstalled } from './verify-installed.ts';
 
@@ -18,17 +19,15 @@ export interface ReconcilerDeps extends LookDeps, RotateDeps, VerifyInstalledDep
   /** Changes that were undone, kept over restarts. */
   failed: FailedChange[];
   /** Brings a change that was left half-way to its end; see recoverNode. */
-  recover(signal: AbortSignal): Promise<void>;
-  /** Something in the memory changed. */
-  remember(): Promise<void>;
+  recover(signal: AbortSignal): Promise<Recovery>;
   /** What the node's components refer to, after every look. */
   onLook(input: PlanInput): void;
 }
 
 /** What one pass did. */
 export interface PassResult {
-  plan: NodePlan | undefined;
   outcomes: { changeId: string; components: Component[]; outcome: RotateOutcome }[];
+  /** Why nothing, or not everything, could be done; '' when it could. */
   problem: string;
 }
 
@@ -64,37 +63,43 @@ export class Reconciler {
   }
 
   /**
-   * One pass; while one is under way, that one. `again` tries changes that failed before, on an operator's word.
+   * One pass; while one is under way, that one. `again` tries changes that failed before, on an operator's word: it waits for the
+   * pass under way, which may have passed them over.
    */
-  pass(signal: AbortSignal, again: boolean): Promise<PassResult> {
-    this.#running ??= this.#pass(signal, again).finally(() => {
+  async pass(signal: AbortSignal, again: boolean): Promise<PassResult> {
+    while (this.#running !== undefined) {
+      if (!again) return this.#running;
+      await this.#running.catch(() => undefined); // whoever began it hears of it
+    }
+    this.#running = this.#pass(signal, again).finally(() => {
       this.#running = undefined;
     });
     return this.#running;
   }
 
   async #pass(signal: AbortSignal, again: boolean): Promise<PassResult> {
-    const result: PassResult = { plan: undefined, outcomes: [], problem: '' };
+    const result: PassResult = { outcomes: [], problem: '' };
     const tried = new Set<string>();
     try {
-      if (!this.#whole) await this.#deps.recover(signal);
-      this.#whole = true;
       // after every change the node is looked at anew: what comes next may follow from it
       for (;;) {
+        if (!this.#whole) await this.#recover(signal);
         const settings = this.#deps.settings();
         if (settings === undefined) return { ...result, problem: 'the server has not said yet what this node is' };
         const input = await lookAtNode(this.#deps, settings.node, signal);
         const plan = planNode(input);
-        result.plan ??= plan;
         this.#deps.onLook(input);
+        if (!this.#whole) return { ...result, problem: 'a change is neither kept nor undone: see status and the log' };
         reportFound(this.#deps, input, plan);
-        if (this.#deps.mode === 'observe') return result;
+        if (awaitsEtcdStep(input)) return { ...result, problem: 'the server has not decided yet how far etcd goes' };
+        const held = this.#whyHeld(settings);
         const change = plan.changes.find(
-          ({ fingerprint }) => !tried.has(fingerprint) && this.#mayTry(fingerprint, settings, again),
+          ({ fingerprint }) =>
+            held === undefined && !tried.has(fingerprint) && this.#mayTry(fingerprint, settings, again),
         );
         if (change === undefined) {
           await this.#verifyUnchanged(input, plan, signal);
-          return result;
+          return again && held !== undefined && plan.changes.length > 0 ? { ...result, problem: held } : result;
         }
         tried.add(change.fingerprint);
         const outcome = await this.#make(change, settings, signal);
@@ -111,22 +116,45 @@ export class Reconciler {
   }
 
   async #make(change: Change, settings: AgentSettings, signal: AbortSignal): Promise<RotateOutcome> {
-    const { failed } = this.#deps;
     this.#whole = false;
     const outcome = await rotate(this.#deps, change, signal);
-    this.#whole = true;
+    this.#whole = outcome.outcome !== 'not-begun'; // what was staged may have withstood its removal
     for (const { component } of change.components) {
       if (outcome.outcome === 'kept') this.#verified.add(component);
       else this.#verified.delete(component);
     }
-    const index = failed.findIndex(({ fingerprint }) => fingerprint === change.fingerprint);
-    if (index >= 0) failed.splice(index, 1);
-    if (outcome.outcome === 'undone') {
-      const { retryGeneration } = settings;
-      failed.push({ fingerprint: change.fingerprint, reason: outcome.reason, retryGeneration });
-    }
+    if (outcome.outcome === 'undone') this.#fail(change.fingerprint, outcome.reason, settings.retryGeneration);
+    if (outcome.outcome === 'kept') this.#forgive(change.fingerprint);
     await this.#deps.remember();
     return outcome;
+  }
+
+  async #recover(signal: AbortSignal): Promise<void> {
+    const { whole, judged } = await this.#deps.recover(signal);
+    const retryGeneration = this.#deps.settings()?.retryGeneration ?? 0;
+    for (const { fingerprint, reason } of judged) this.#fail(fingerprint, reason, retryGeneration);
+    if (judged.length > 0) await this.#deps.remember();
+    this.#whole = whole;
+  }
+
+  /** It is not tried again until it differs, or an operator wants it. */
+  #fail(fingerprint: string, reason: string, retryGeneration: number): void {
+    this.#forgive(fingerprint);
+    this.#deps.failed.push({ fingerprint, reason, retryGeneration });
+  }
+
+  #forgive(fingerprint: string): void {
+    const { failed } = this.#deps;
+    const index = failed.findIndex((change) => change.fingerprint === fingerprint);
+    if (index >= 0) failed.splice(index, 1);
+  }
+
+  /** Why no change may begin now, or undefined. While the rollout is paused certificates would be issued for nothing. */
+  #whyHeld(settings: AgentSettings): string | undefined {
+    if (this.#deps.mode === 'observe')
+      return 'this agent only observes: "kube-mtls-agent mode enforce" lets it change the node';
+    if (settings.rolloutPaused) return 'the rollout is paused: resume it with "kube-mtls rollout resume" on the server';
+    return undefined;
   }
 
   #mayTry(fingerprint: string, settings: AgentSettings, again: boolean): boolean {
@@ -140,9 +168,11 @@ export class Reconciler {
     const blocked = new Set(plan.problems.map(({ component }) => component));
     for (const detected of input.detected.components) {
       const { component } = detected;
-      if (changing.has(component) || blocked.has(component) || this.#verified.has(component)) continue;
+      const proved = this.#verified.has(component) && this.#deps.board.get(component)?.state !== 'detected';
+      if (changing.has(component) || blocked.has(component) || proved) continue;
       await verifyInstalled(this.#deps, input, detected, signal);
-      this.#verified.add(component);
+      // one that has not come back yet, say after a boot, is looked at again
+      if (this.#deps.board.get(component)?.state !== 'degraded') this.#verified.add(component);
     }
     await this.#deps.remember();
   }
@@ -170,4 +200,9 @@ export class Reconciler {
       this.#wake = () => {};
     }
   }
+}
+
+/** An etcd that was just found: the server decides its step from what was reported a moment ago, and settings wake the loop. */
+function awaitsEtcdStep({ etcdCluster, settings }: PlanInput): boolean {
+  return etcdCluster !== undefined && settings.etcdStep === undefined;
 }

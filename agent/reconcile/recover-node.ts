@@ -1,8 +1,9 @@
-/** At the start of the daemon: finishes or undoes what an earlier life of it left, and says so. */
+/** At the start of the daemon, and after a change that found no end: finishes or undoes what is left of it, and says so. */
 import type { Component } from '../../common/names/names.ts';
 import type { PermitDeps } from '../permit/acquire-permit.ts';
 import { releasePermit } from '../permit/acquire-permit.ts';
 import type { StatusBoard } from '../report/status-board.ts';
+import { listChanges } from '../stage/change-journal.ts';
 import type { TransactionDeps } from '../stage/transaction.ts';
 import { type Recovered, recover } from '../undo/recover.ts';
 
@@ -12,35 +13,61 @@ export interface RecoverNodeDeps extends PermitDeps {
   board: StatusBoard;
 }
 
+/** What a recovery led to. */
+export interface Recovery {
+  /** False while a change is neither kept nor undone: then no other may begin, and the recovery is to be tried again. */
+  whole: boolean;
+  /** Changes that were being undone, or were undone, already: there is a verdict on them, so they are not simply tried again. */
+  judged: { fingerprint: string; reason: string }[];
+}
+
 /**
  * Recovers before anything else is done. It asks for no permit: the change had one when it was interrupted, and a node between two
  * states is worse than a restart that nobody coordinated.
  */
-export async function recoverNode(deps: RecoverNodeDeps, signal: AbortSignal): Promise<void> {
+export async function recoverNode(deps: RecoverNodeDeps, signal: AbortSignal): Promise<Recovery> {
   const { transaction, board, log } = deps;
+  const { records } = await listChanges(transaction.layout);
+  const undone = records.filter(({ state }) => state.name === 'undoing' || state.name === 'undone');
+  const withVerdict = new Set(undone.map(({ changeId }) => changeId));
+  const recovery: Recovery = { whole: true, judged: [] };
   for (const recovered of await recover(transaction, signal)) {
     if (recovered.outcome === 'unreadable') {
       log.error('a change on disk cannot be read', { path: recovered.path, detail: recovered.reason });
+      recovery.whole = false;
       continue;
     }
     const { changeId, outcome, reason, components, permitId } = recovered;
-    log.warn('interrupted change recovered', { changeId, state: outcome, detail: reason });
-    for (const component of components)
-      board.set(component, statusOf(recovered, board.get(component)?.restarts ?? 0, component));
+    if (outcome === 'unfinished') {
+      log.error('interrupted change not recovered yet', { changeId, error: recovered.error });
+      recovery.whole = false;
+    } else log.warn('interrupted change recovered', { changeId, state: outcome, detail: reason });
+    const judged = outcome === 'undone' && withVerdict.has(changeId);
+    if (judged) recovery.judged.push({ fingerprint: recovered.undone.record.fingerprint, reason });
+    for (const component of components) {
+      board.set(component, statusOf(recovered, judged, board.get(component)?.restarts ?? 0, component));
+    }
     if (permitId !== null) await releasePermit(deps, { permitId });
   }
+  return recovery;
 }
 
-function statusOf(recovered: Exclude<Recovered, { outcome: 'unreadable' }>, restarts: number, component: Component) {
+function statusOf(
+  recovered: Exclude<Recovered, { outcome: 'unreadable' }>,
+  judged: boolean,
+  restarts: number,
+  component: Component,
+) {
   switch (recovered.outcome) {
     case 'kept':
     case 'discarded':
       return { state: 'detected', reason: '' } as const;
     case 'undone': {
-      // not a verdict on the change: it was interrupted, and is tried again
       const restarted = recovered.undone.units.some((unit) => unit.component === component);
+      // without a verdict it was merely interrupted, and is tried again
+      const back = judged ? 'rolled-back' : 'detected';
       return {
-        state: recovered.undone.ok ? 'detected' : 'failed',
+        state: recovered.undone.ok ? back : 'failed',
         reason: recovered.reason,
         restarts: restarts + (restarted ? 1 : 0),
       } as const;

@@ -1,8 +1,9 @@
 /** Reports what was found and what would change, for components that no change is busy with. */
 import type { Mode } from '../../common/names/names.ts';
-import type { Detected } from '../detect/detected.ts';
+import type { Detected, Problem } from '../detect/detected.ts';
 import type { NodePlan } from '../plan/change.ts';
 import type { PlanInput } from '../plan/plan-input.ts';
+import type { FailedChange } from '../report/agent-state.ts';
 import { endpointsOf } from '../report/endpoints-of.ts';
 import type { Membership, Status, StatusBoard } from '../report/status-board.ts';
 
@@ -10,47 +11,56 @@ import type { Membership, Status, StatusBoard } from '../report/status-board.ts'
 export interface ReportFoundDeps {
   board: StatusBoard;
   mode: Mode;
+  /** Changes that are not tried again for now. */
+  failed: readonly FailedChange[];
 }
 
 /** Puts every component of the node on the board, and those that are blocked or gone too. */
-export function reportFound({ board, mode }: ReportFoundDeps, input: PlanInput, plan: NodePlan): void {
+export function reportFound({ board, mode, failed }: ReportFoundDeps, input: PlanInput, plan: NodePlan): void {
   const { detected, settings } = input;
   for (const found of detected.components) {
-    const change = plan.changes
-      .flatMap(({ components }) => components)
-      .find((each) => each.component === found.component);
+    const whole = plan.changes.find(({ components }) => components.some((each) => each.component === found.component));
+    const change = whole?.components.find((each) => each.component === found.component);
     const problem = plan.problems.find(({ component }) => component === found.component);
     const known = board.get(found.component);
     const endpoints = endpointsOf(found, settings.addresses, settings.cluster.apiEndpoint);
     const common = { unit: found.unit.name, version: found.version, endpoints, etcd: membershipOf(found, input) };
     if (problem !== undefined) {
-      board.set(found.component, { ...common, state: 'failed', reason: problem.message, pendingFiles: [] });
+      board.set(found.component, { ...common, state: 'failed', reason: describe(problem), pendingFiles: [] });
     } else if (change !== undefined) {
       const pendingFiles = [change.folder, ...change.files.map(({ path }) => path)];
-      board.set(found.component, { ...common, pendingFiles, ...pendingState(known, mode, change.summary) });
+      const judged = failed.some(({ fingerprint }) => fingerprint === whole?.fingerprint);
+      board.set(found.component, { ...common, pendingFiles, ...pendingState(known, mode, change.summary, judged) });
     } else {
-      board.set(found.component, { ...common, pendingFiles: [], ...settledState(known) });
+      board.set(found.component, { ...common, pendingFiles: [], ...settledState(known, common.etcd) });
     }
   }
   // what could not even be detected is a problem with a name
-  for (const { component, message } of plan.problems) {
+  for (const problem of plan.problems) {
+    const { component } = problem;
     if (detected.components.some((found) => found.component === component)) continue;
-    board.set(component, { state: 'failed', reason: message });
+    board.set(component, { state: 'failed', reason: describe(problem) });
   }
   board.keepOnly([...detected.components, ...plan.problems].map(({ component }) => component));
 }
 
+/** With file and line, as an operator looks for it. */
+function describe({ message, path, line }: Problem): string {
+  if (path === undefined) return message;
+  return `${path}${line === undefined ? '' : `:${line}`}: ${message}`;
+}
+
 /** A change that failed keeps its verdict until it is tried again. */
-function pendingState(known: Status | undefined, mode: Mode, summary: string[]): Partial<Status> {
-  if (known?.state === 'rolled-back' || (known?.state === 'failed' && known.checks.length > 0)) return {};
+function pendingState(known: Status | undefined, mode: Mode, summary: string[], judged: boolean): Partial<Status> {
+  if (judged && (known?.state === 'rolled-back' || known?.state === 'failed')) return {};
   const reason = `${mode === 'observe' ? 'observing only; would change: ' : ''}${summary.join('; ')}`;
   return { state: mode === 'observe' ? 'detected' : 'pending', reason };
 }
 
 /** Nothing to do: what was proved stays proved; what was blocked or planned before is merely found. */
-function settledState(known: Status | undefined): Partial<Status> {
-  const stays =
-    known !== undefined && ['verified', 'degraded', 'pending'].includes(known.state) && known.checks.length > 0;
+function settledState(known: Status | undefined, etcd: Membership | undefined): Partial<Status> {
+  const prepared = known?.state === 'pending' && etcd?.prepared === true && !etcd.enforced;
+  const stays = prepared || known?.state === 'verified' || known?.state === 'degraded';
   return stays ? {} : { state: 'detected', reason: '' };
 }
 
@@ -63,6 +73,10 @@ function membershipOf(found: Detected, { etcdCluster, layout }: PlanInput): Memb
     members: etcdCluster.members.map(({ id, name }) => name || id).sort(),
     prepared,
     enforced:
-      prepared && setting('peer-client-cert-auth') === 'true' && setting('listen-peer-urls').includes('https://'),
+      prepared &&
+      setting('peer-client-cert-auth') === 'true' &&
+      setting('listen-peer-urls')
+        .split(',')
+        .every((url) => url.startsWith('https://')),
   };
 }

@@ -2,8 +2,10 @@
 import type { Detected } from '../detect/detected.ts';
 import { componentFolder } from '../layout.ts';
 import type { PlanInput } from '../plan/plan-input.ts';
+import { PREPARED } from '../report/change-report.ts';
+import { installedCertificates } from '../report/installed-certificates.ts';
 import type { StatusBoard } from '../report/status-board.ts';
-import { showUnit, startedAtMs } from '../restart/unit-state.ts';
+import { isLeftStopped, showUnit, startedAtMs } from '../restart/unit-state.ts';
 import { expectInstalled } from '../verify/expect.ts';
 import { type VerifyDeps, verifyComponent } from '../verify/verify-change.ts';
 
@@ -14,8 +16,8 @@ export interface VerifyInstalledDeps {
 }
 
 /**
- * Verifies what is installed. The peers are not asked: nothing changed. A component that was proved with its peers before stays
- * VERIFIED; one that fails now is DEGRADED.
+ * Verifies what is installed. The peers are not asked: nothing changed, and what is installed was kept only after they had their
+ * word. One that fails now is DEGRADED.
  */
 export async function verifyInstalled(
   { verify, board }: VerifyInstalledDeps,
@@ -24,18 +26,14 @@ export async function verifyInstalled(
   signal: AbortSignal,
 ): Promise<void> {
   const { component, unit } = detected;
-  const installed = input.current.find((folder) => folder.component === component);
+  const installed = input.current.find((each) => each.component === component);
   const known = board.get(component);
   if (installed?.target === undefined || known === undefined) return; // nothing of ours to verify
   const state = await showUnit(verify.run, unit.name, signal);
-  const target = known.etcd === undefined || known.etcd.enforced ? 'enforced' : 'prepared';
-  const expectation = expectInstalled(
-    detected,
-    componentFolder(input.layout, component),
-    installed,
-    input.bundles,
-    target,
-  );
+  if (isLeftStopped(state)) return; // nobody wants it to run
+  const folder = componentFolder(input.layout, component);
+  const target = targetOf(detected);
+  const expectation = expectInstalled(detected, folder, installed, input.bundles, target);
   const running = {
     component,
     unit: unit.name,
@@ -48,17 +46,17 @@ export async function verifyInstalled(
   const checks = await verifyComponent(verify, expectation, running, signal);
   const failed = checks.find(({ result }) => result === 'failed');
   const peers = known.checks.filter(({ kind }) => kind === 'peers');
+  const found = { checks: [...checks, ...peers], certificates: installedCertificates(installed, folder) };
   if (failed !== undefined) {
-    board.set(component, {
-      state: 'degraded',
-      reason: `${failed.kind} check failed: ${failed.summary}`,
-      checks: [...checks, ...peers],
-    });
-  } else {
-    board.set(component, {
-      state: known.state === 'degraded' ? 'verified' : known.state,
-      reason: '',
-      checks: [...checks, ...peers],
-    });
-  }
+    const reason = `${failed.kind} check failed: ${failed.summary}`;
+    board.set(component, { ...found, state: 'degraded', reason });
+  } else if (target === 'prepared') board.set(component, { ...found, state: 'pending', reason: PREPARED });
+  else board.set(component, { ...found, state: 'verified', reason: '' });
+}
+
+/** Only an etcd can have its certificates and serve plaintext still. */
+function targetOf(detected: Detected): 'prepared' | 'enforced' {
+  if (detected.component !== 'etcd') return 'enforced';
+  const urls = detected.effectiveSettings.get('listen-client-urls')?.value ?? '';
+  return urls.includes('https://') ? 'enforced' : 'prepared';
 }

@@ -1,11 +1,19 @@
 /** What is reported of the components of a change while it goes its way. */
 import { join } from 'node:path';
+import type { AppError, Reason } from '../../common/errors/app-error.ts';
+import type { Component } from '../../common/names/names.ts';
 import type { Change, ComponentChange } from '../plan/change.ts';
 import type { RestartedUnit } from '../restart/restart-unit.ts';
 import type { SignedChange } from '../sign/signed-change.ts';
 import type { CheckOutcome } from '../verify/checks.ts';
 import type { Checks, Verdict } from '../verify/verifier.ts';
-import type { StatusBoard } from './status-board.ts';
+import type { Status, StatusBoard } from './status-board.ts';
+
+/** Of an etcd member that has its certificates and still speaks plaintext. */
+export const PREPARED = 'prepared for TLS; waits until every member is, then enforces it';
+
+/** With these a change is tried again by itself; with others somebody has to do something first. */
+const PASSING: readonly Reason[] = ['conflict', 'rate-limited', 'unavailable', 'deadline'];
 
 /** Writes to the board for every component of one change. */
 export class ChangeReport {
@@ -35,21 +43,24 @@ export class ChangeReport {
 
   verifying(units: readonly RestartedUnit[]): void {
     this.#each(({ component }) => {
-      const restarts = this.#board.get(component)?.restarts ?? 0;
-      const restarted = units.some((unit) => unit.component === component);
-      return { state: 'verifying', reason: 'checking', restarts: restarts + (restarted ? 1 : 0) };
+      return { state: 'verifying', reason: 'checking', restarts: this.#restarts(component, units) };
     });
   }
 
   /** Nothing was touched. */
-  notBegun(reason: string): void {
-    this.#each(() => ({ state: 'failed', reason: `not begun: ${reason}` }));
+  notBegun({ reason, message }: AppError): void {
+    const state = PASSING.includes(reason) ? 'pending' : 'failed';
+    this.#each(() => ({ state, reason: `not begun: ${message}` }));
+  }
+
+  /** Neither kept nor undone yet; the next recovery goes on. */
+  stuck(detail: string): void {
+    this.#each(() => ({ state: 'failed', reason: `could not be brought to an end, which is tried again: ${detail}` }));
   }
 
   kept(signed: SignedChange, checks: Checks): void {
     this.#each((change) => ({
-      state: change.target === 'enforced' ? 'verified' : 'pending',
-      reason: change.target === 'enforced' ? '' : 'prepared for TLS; waits until every member is, then enforces it',
+      ...keptState(change, checks.get(change.component) ?? []),
       checks: checks.get(change.component) ?? [],
       pendingFiles: [],
       certificates: signed.certificates
@@ -63,24 +74,49 @@ export class ChangeReport {
     }));
   }
 
+  /** The agent was stopped, so the change was taken back before there was a verdict on it. */
+  interrupted(units: readonly RestartedUnit[]): void {
+    const trouble = units.find(({ ok }) => !ok)?.detail;
+    this.#each(({ component }) => ({
+      state: trouble === undefined ? 'detected' : 'failed',
+      reason: `taken back, since the agent was stopped${trouble === undefined ? '' : `; after going back: ${trouble}`}`,
+      restarts: this.#restarts(component, units),
+    }));
+  }
+
   /**
    * The change was taken back.
    *
    * @param old - what was checked afterwards
+   * @param units - that were restarted for it
    * @param trouble - what is wrong even so, or undefined when the old state is proved
    */
-  undone(verdict: Verdict, old: Checks, trouble: string | undefined): void {
+  undone(verdict: Verdict, old: Checks, units: readonly RestartedUnit[], trouble: string | undefined): void {
     this.#each(({ component }) => ({
       state: trouble === undefined ? 'rolled-back' : 'failed',
       reason: trouble === undefined ? verdict.reason : `${verdict.reason}; after going back: ${trouble}`,
       checks: [...(verdict.checks.get(component) ?? []), ...(old.get(component) ?? []).map(afterwards)],
-      restarts: (this.#board.get(component)?.restarts ?? 0) + 1,
+      restarts: this.#restarts(component, units),
     }));
+  }
+
+  #restarts(component: Component, units: readonly RestartedUnit[]): number {
+    const restarted = units.some((unit) => unit.component === component);
+    return (this.#board.get(component)?.restarts ?? 0) + (restarted ? 1 : 0);
   }
 
   #each(fields: (change: ComponentChange) => Parameters<StatusBoard['set']>[1]): void {
     for (const component of this.#change.components) this.#board.set(component.component, fields(component));
   }
+}
+
+function keptState({ target }: ComponentChange, outcomes: readonly CheckOutcome[]): Pick<Status, 'state' | 'reason'> {
+  // a unit that was stopped and disabled is left so, and nothing was proved of it
+  if (outcomes.every(({ result }) => result === 'skipped')) {
+    return { state: 'detected', reason: outcomes[0]?.summary ?? 'not verified' };
+  }
+  if (target === 'enforced') return { state: 'verified', reason: '' };
+  return { state: 'pending', reason: PREPARED };
 }
 
 function afterwards(check: CheckOutcome): CheckOutcome {

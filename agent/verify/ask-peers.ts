@@ -8,6 +8,7 @@ import type { ServerLink } from '../link/server-link.ts';
 import { checkOutcome } from '../report/status-message.ts';
 import type { LiveDeps } from './check-handshake.ts';
 import type { CheckOutcome } from './checks.ts';
+import type { OwnCalls } from './own-calls.ts';
 
 /** What the peers are asked about. */
 export interface PeersSubject {
@@ -25,6 +26,8 @@ export interface PeersSubject {
 export interface PeersDeps extends LiveDeps {
   link: ServerLink;
   findings: FindingLog;
+  /** Our own probes: what a component says of them is no complaint. */
+  own: OwnCalls;
   /** This node's clock less the server's, in milliseconds. */
   skewMs(): number;
 }
@@ -59,7 +62,9 @@ export async function askPeers(deps: PeersDeps, subject: PeersSubject, signal: A
   }
   if (remote === undefined) return failed('the server answered without a check of the peers');
   // after the wait: the components of this node had their time to complain too
-  const complaints = complaintsAbout(deps.findings, { component, endpoints, sinceMs });
+  const complaints = complaintsAbout(deps.findings, { component, endpoints, sinceMs }).filter(
+    ({ line }) => !deps.own.caused(line),
+  );
   if (complaints.length === 0) return remote;
   return {
     kind: 'peers',

@@ -7,6 +7,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { AppError, messageOf } from '../../common/errors/app-error.ts';
+import { hostPort } from './endpoints.ts';
 import { type RefusedBy, refusalOf } from './probe-errors.ts';
 import { describeServed, distrustOf, type Served, type ServerTrust, type UntrustedCause } from './server-trust.ts';
 
@@ -40,6 +41,8 @@ export interface ProbeRequest {
   /** For all of it: connection, handshake and answer. */
   timeoutMs: number;
   signal: AbortSignal;
+  /** Told from which address we call ("127.0.0.1:43210"), before the other side hears anything. */
+  onConnect?: (from: string) => void;
 }
 
 /** How it ended. Only an answer says that the client's certificate was accepted. */
@@ -69,6 +72,7 @@ export const probe: Probe = (request) =>
     let stage = 'no connection';
     const socket = open(request);
     socket.once('connect', () => {
+      request.onConnect?.(hostPort({ host: socket.localAddress ?? '', port: socket.localPort ?? 0 }));
       stage = 'no TLS handshake';
     });
     const end = (settle: () => void) => {

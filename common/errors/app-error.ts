@@ -49,5 +49,7 @@ export class AppError extends Error {
 
 /** The text of whatever was thrown. */
 export function messageOf(error: unknown): string {
+  // a name with several addresses of which none answers: Node.js leaves the message empty
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
   return error instanceof Error ? error.message : String(error);
 }

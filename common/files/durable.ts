@@ -1,6 +1,6 @@
 /** Files that are whole or absent, also after a power cut: written aside, fsynced, renamed, and their folder fsynced. */
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, open, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { mkdir, open, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /** Who may do what with a file. */
@@ -12,6 +12,9 @@ export interface Ownership {
   /** Numeric group; absent leaves the caller's. */
   gid?: number;
 }
+
+/** For chown(2): this one stays as it is. */
+const UNCHANGED = -1;
 
 /**
  * Writes a file so that a reader sees either the old content or the new, and a crash keeps one of the two.
@@ -39,7 +42,7 @@ export async function writeAndSync(path: string, content: string | Uint8Array, o
   try {
     await file.writeFile(content);
     await file.chmod(ownership.mode); // open() is subject to the umask
-    if (ownership.uid !== undefined && ownership.gid !== undefined) await file.chown(ownership.uid, ownership.gid);
+    if (isGiven(ownership)) await file.chown(ownership.uid ?? UNCHANGED, ownership.gid ?? UNCHANGED);
     await file.sync();
   } finally {
     await file.close();
@@ -50,7 +53,12 @@ export async function writeAndSync(path: string, content: string | Uint8Array, o
 export async function switchSymlink(path: string, target: string): Promise<void> {
   const aside = asideOf(path);
   await symlink(target, aside);
-  await rename(aside, path);
+  try {
+    await rename(aside, path);
+  } catch (error) {
+    await rm(aside, { force: true });
+    throw error;
+  }
   await syncFolder(dirname(path));
 }
 
@@ -71,18 +79,21 @@ export async function linkTarget(path: string): Promise<string | undefined> {
   }
 }
 
-/** Makes a folder and its parents, sets mode and owner of the last one, and fsyncs it and its parent. */
+/** Makes a folder and its parents, sets mode and owner of the last one, and fsyncs it and every folder that got a new name. */
 export async function makeFolder(path: string, ownership: Ownership): Promise<void> {
-  await mkdir(path, { recursive: true });
+  const firstNew = (await mkdir(path, { recursive: true, mode: 0o755 })) ?? path;
   const folder = await open(path, 'r');
   try {
     await folder.chmod(ownership.mode);
-    if (ownership.uid !== undefined && ownership.gid !== undefined) await chown(path, ownership.uid, ownership.gid);
+    if (isGiven(ownership)) await folder.chown(ownership.uid ?? UNCHANGED, ownership.gid ?? UNCHANGED);
     await folder.sync();
   } finally {
     await folder.close();
   }
-  await syncFolder(dirname(path));
+  for (let at = dirname(path); at.length >= dirname(firstNew).length; at = dirname(at)) {
+    await syncFolder(at);
+    if (at === dirname(at)) break;
+  }
 }
 
 /** Makes renames and new names in a folder durable. */
@@ -93,6 +104,10 @@ export async function syncFolder(path: string): Promise<void> {
   } finally {
     await folder.close();
   }
+}
+
+function isGiven({ uid, gid }: Ownership): boolean {
+  return uid !== undefined || gid !== undefined;
 }
 
 /** A name beside the file that no glob for *.conf, *.yaml or a manifest folder takes up. */

@@ -17,10 +17,14 @@ export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 /** sd-daemon(3): the journal takes the priority from this prefix. */
 const PRIORITY: Record<string, string> = { error: '<3>', warn: '<4>', info: '<6>', debug: '<7>' };
 
-/** Bootstrap tokens (ID.SECRET) and anything between PEM markers of a private key. */
+/**
+ * Bootstrap tokens (ID.SECRET), wherever in a word they stand; a private key between its PEM markers, or to the end of a text that was
+ * cut; a kubeconfig's embedded key.
+ */
 const SECRETS = [
-  /\b([a-z0-9]{8})\.[a-z0-9]{32,}\b/g,
-  /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g,
+  [/([a-z0-9]{8})\.[a-z0-9]{32,}/gi, '$1.[redacted]'],
+  [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, '[redacted private key]'],
+  [/(client-key-data"?\s*[:=]\s*"?)[A-Za-z0-9+/=]+/g, '$1[redacted]'],
 ] as const;
 
 /**
@@ -33,7 +37,9 @@ export function createLog(level: LogLevel, prefix = process.env.JOURNAL_STREAM !
   const line = winston.format.printf((info) => {
     const { level: at, message, ...fields } = info;
     const entry = { at: new Date().toISOString(), level: at, message, ...fields };
-    return `${prefix ? (PRIORITY[at] ?? '') : ''}${redact(JSON.stringify(entry))}`;
+    // text by text, before JSON escapes line breaks: the line stays JSON, and a secret stays recognizable
+    const text = JSON.stringify(entry, (_, value: unknown) => (typeof value === 'string' ? redact(value) : value));
+    return `${prefix ? (PRIORITY[at] ?? '') : ''}${text}`;
   });
   const logger = winston.createLogger({
     level,
@@ -51,7 +57,7 @@ export const silentLog: Log = { error() {}, warn() {}, info() {}, debug() {} };
 
 /** The text without tokens' secrets and private keys. */
 export function redact(text: string): string {
-  return text.replace(SECRETS[0], '$1.[redacted]').replace(SECRETS[1], '[redacted private key]');
+  return SECRETS.reduce((rest, [secret, instead]) => rest.replace(secret, instead), text);
 }
 
 /** Fields with the error written out: its reason and the chain of its causes. */

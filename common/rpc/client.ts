@@ -75,14 +75,13 @@ function unary(connection: Connection, method: DescMethod) {
         metadataOf(options),
         { deadline: Date.now() + (options.deadlineMs ?? DEFAULT_DEADLINE_MS) },
         (error, response) => {
-          signal?.removeEventListener('abort', cancel);
+          forget();
           if (error !== null) return reject(errorOf(error, signal));
           if (response === undefined) return reject(new AppError('internal', `${definition.path} answered nothing`));
           resolve(response);
         },
       );
-      const cancel = () => call.cancel();
-      signal?.addEventListener('abort', cancel, { once: true });
+      const forget = whenStopped(connection, signal, () => call.cancel());
     });
 }
 
@@ -99,12 +98,11 @@ function bidi(connection: Connection, method: DescMethod) {
       options.deadlineMs === undefined ? {} : { deadline: Date.now() + options.deadlineMs },
     );
     let ended = false;
-    const cancel = () => call.cancel();
-    signal?.addEventListener('abort', cancel, { once: true });
+    const forget = whenStopped(connection, signal, () => call.cancel());
     call.on('error', () => {}); // whoever iterates gets it; an error that nobody reads must not end the process
     call.on('status', () => {
       ended = true;
-      signal?.removeEventListener('abort', cancel);
+      forget();
     });
     return {
       write(message) {
@@ -115,6 +113,16 @@ function bidi(connection: Connection, method: DescMethod) {
       },
       [Symbol.asyncIterator]: () => iterate(call, signal),
     };
+  };
+}
+
+/** Cancels a call when its signal fires or its connection is closed; returns what ends the watch. */
+function whenStopped(connection: Connection, signal: AbortSignal | undefined, cancel: () => void): () => void {
+  connection.calls.add(cancel);
+  signal?.addEventListener('abort', cancel, { once: true });
+  return () => {
+    connection.calls.delete(cancel);
+    signal?.removeEventListener('abort', cancel);
   };
 }
 

@@ -22,6 +22,8 @@ export interface Transport {
 export interface Connection {
   /** What clients call through. */
   readonly grpc: Client;
+  /** Ends of the calls under way: grpc-js itself lets them go on when its client is closed. */
+  readonly calls: Set<() => void>;
   /** Ends all calls. */
   close(): void;
 }
@@ -54,7 +56,15 @@ export function openConnection(transport: Transport): Connection {
     'grpc.service_config_disable_resolution': 1, // no TXT look-ups
     'grpc.ssl_target_name_override': isIP(name) === 0 ? name : SNI_FOR_ADDRESSES,
   });
-  return { grpc, close: () => grpc.close() };
+  const calls = new Set<() => void>();
+  return {
+    grpc,
+    calls,
+    close() {
+      for (const end of calls) end();
+      grpc.close();
+    },
+  };
 }
 
 function secureContext(transport: Transport): SecureContext {

@@ -123,6 +123,18 @@ describe('rpc', () => {
     client.close();
   });
 
+  it('ends calls and streams when the connection is closed', async () => {
+    const client = await agent(fleet);
+    const stream = client.calls.session();
+    stream.write({ message: { case: 'heartbeat', value: {} } });
+    const call = client.calls.acquireRestartPermit({ reason: 'hang' });
+    const answers = stream[Symbol.asyncIterator]();
+    await answers.next(); // both are under way
+    client.close();
+    assert.equal((await failure(call)).reason, 'unavailable');
+    assert.equal((await failure(answers.next())).reason, 'unavailable');
+  });
+
   it('ends a stream with the reason that the server throws', async () => {
     const client = await agent(fleet);
     const stream = client.calls.session();

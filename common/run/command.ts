@@ -1,5 +1,6 @@
 /** Running other programs: no shell, a time limit, and the output kept. */
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import { AppError } from '../errors/app-error.ts';
 
 /** How a program ended. */
@@ -19,7 +20,10 @@ export interface CommandOptions {
   input?: string;
 }
 
-/** Runs a program and waits for its end. Rejects 'deadline' past the limit and 'not-found' when there is no such program. */
+/**
+ * Runs a program and waits for its end. Rejects 'deadline' past the limit, 'not-found' when there is no such program, and
+ * 'unavailable' when the signal fires.
+ */
 export type RunCommand = (argv: readonly [string, ...string[]], options?: CommandOptions) => Promise<CommandResult>;
 
 /** The real one. */
@@ -29,10 +33,12 @@ export const runCommand: RunCommand = (argv, options = {}) =>
     const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], ...signalOf(options) });
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
-    let late = false;
     const timer = setTimeout(() => {
-      late = true;
       child.kill('SIGKILL');
+      // a child of the program may hold its output open for ever
+      child.stdout.destroy();
+      child.stderr.destroy();
+      reject(new AppError('deadline', `${argv.join(' ')} did not end in time`));
     }, options.timeoutMs ?? 60_000);
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
@@ -45,11 +51,10 @@ export const runCommand: RunCommand = (argv, options = {}) =>
         missing ? new AppError('not-found', `there is no program ${program}`, { cause: error }) : AppError.from(error),
       );
     });
-    child.on('close', (code) => {
+    child.on('close', (code, signal) => {
       clearTimeout(timer);
-      if (late) return reject(new AppError('deadline', `${argv.join(' ')} did not end in time`));
       resolve({
-        code: code ?? 137,
+        code: code ?? 128 + (signal === null ? 0 : constants.signals[signal]),
         stdout: Buffer.concat(stdout).toString(),
         stderr: Buffer.concat(stderr).toString(),
       });

@@ -54,6 +54,8 @@ interface Live extends Session {
 export class Sessions {
   readonly #deps: SessionsDeps;
   readonly #live = new Map<string, Live>();
+  #lastPush: Promise<void> = Promise.resolve();
+  #nextPush: Promise<void> | undefined;
 
   constructor(deps: SessionsDeps) {
     this.#deps = deps;
@@ -117,15 +119,27 @@ export class Sessions {
     return this.#live.size;
   }
 
-  /** Sends settings to every agent for which they are others than before. */
-  async pushSettings(): Promise<void> {
+  /** Sends settings to every agent for which they are others than before. Many wishes at once are one look at the fleet. */
+  pushSettings(): Promise<void> {
+    this.#nextPush ??= this.#lastPush.then(async () => {
+      await new Promise(setImmediate);
+      this.#nextPush = undefined;
+      const push = this.#push();
+      this.#lastPush = push.catch(() => {}); // whoever wished it is told
+      return push;
+    });
+    return this.#nextPush;
+  }
+
+  async #push(): Promise<void> {
     const { store, fleet, latch, config, clock } = this.#deps;
     const components = fleet.components((node) => this.isOnline(node));
     await latch.update(components);
     const rollout = await store.getRollout();
+    const etcd = components.filter((row) => row.component === 'etcd'); // of the rest nothing depends on the node
     for (const live of this.#live.values()) {
       if (!live.ready) continue;
-      const settings = computeSettings({ config, node: live.node, components, rollout, verifyKubelets: latch.value });
+      const settings = computeSettings({ config, node: live.node, etcd, rollout, verifyKubelets: latch.value });
       const text = Buffer.from(toBinary(SettingsSchema, create(SettingsSchema, settings))).toString('base64');
       if (text === live.sent) continue;
       live.sent = text;

@@ -83,7 +83,7 @@ describe('settings', () => {
     const settings = computeSettings({
       config: { heartbeatMs: 10_000, cluster },
       node: { name: 'w1', role: 'worker', addresses: ['10.0.0.2'] },
-      components: [],
+      etcd: [],
       rollout: { paused: true, reason: 'x', node: '', pausedAtMs: 0, retryGeneration: 3 },
       verifyKubelets: true,
     });

@@ -16,7 +16,8 @@ export interface SettingsConfig {
 export interface SettingsInput {
   config: SettingsConfig;
   node: { name: string; role: Role; addresses: string[] };
-  components: readonly FleetComponent[];
+  /** The etcd members of the fleet. */
+  etcd: readonly FleetComponent[];
   rollout: RolloutRecord;
   /** Whether API servers shall verify kubelets. */
   verifyKubelets: boolean;
@@ -31,7 +32,7 @@ export function computeSettings(input: SettingsInput): MessageInitShape<typeof S
     role: roles.toNumber(node.role),
     addresses: [...node.addresses],
     verifyKubelets: input.verifyKubelets,
-    etcdStep: etcdStepOf(node.name, input.components),
+    etcdStep: etcdStepOf(node.name, input.etcd),
     rolloutPaused: rollout.paused,
     retryGeneration: BigInt(rollout.retryGeneration),
   };

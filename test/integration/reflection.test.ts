@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
@@ -8,17 +7,14 @@ import { startTestServer, type TestServer } from './server-fixture.ts';
 
 const run = promisify(execFile);
 const buf = join(import.meta.dirname, '../../node_modules/.bin/buf');
+const protos = join(import.meta.dirname, '../../proto');
 let server: TestServer;
 let files: { ca: string; cert: string; key: string };
 
 before(async () => {
   server = await startTestServer();
-  const { certPem, keyPem } = await server.admin('root', 'admin');
-  const path = (name: string) => join(server.folder, name);
+  const path = (name: string) => join(server.adminFolder, name);
   files = { ca: path('ca.crt'), cert: path('admin.crt'), key: path('admin.key') };
-  await writeFile(files.ca, server.authorities.rootsPem('fleet'));
-  await writeFile(files.cert, certPem);
-  await writeFile(files.key, keyPem);
 });
 after(() => server.close());
 
@@ -48,7 +44,18 @@ describe('a client that has no .proto file', () => {
 
   it('gets nowhere without a certificate', async () => {
     const address = url('/kubemtls.v1.FleetService/GetFleetStatus');
-    const call = run(buf, ['curl', '--protocol', 'grpc', '--cacert', files.ca, '--reflect', '--data', '{}', address]);
+    const call = run(buf, [
+      'curl',
+      '--protocol',
+      'grpc',
+      '--cacert',
+      files.ca,
+      '--schema',
+      protos,
+      '--data',
+      '{}',
+      address,
+    ]);
     await assert.rejects(call, /certificate required|unavailable|remote error/i);
   });
 });

@@ -1,8 +1,10 @@
 /** A whole server for tests: real files, real store, real CAs, real mutual TLS on localhost, on any free ports. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { AppError } from '../../common/errors/app-error.ts';
+import { makeFolder } from '../../common/files/durable.ts';
 import type { LogFields } from '../../common/log/fields.ts';
 import { type Log, silentLog } from '../../common/log/log.ts';
 import type { Profile, Role } from '../../common/names/names.ts';
@@ -18,14 +20,14 @@ import { EnrollmentService } from '../../proto/gen/kubemtls/v1/enrollment_pb.js'
 import { FleetService } from '../../proto/gen/kubemtls/v1/fleet_pb.js';
 import { RolloutService } from '../../proto/gen/kubemtls/v1/rollout_pb.js';
 import { TokenService } from '../../proto/gen/kubemtls/v1/token_pb.js';
-import { type Authorities, loadAuthorities } from '../../server/authority/authorities.ts';
-import { makeAuthorities } from '../../server/authority/make-authorities.ts';
+import type { Authorities } from '../../server/authority/authorities.ts';
 import type { AdminRole } from '../../server/caller.ts';
 import { parseServerConfig } from '../../server/config/server-config.ts';
+import { serverLayoutBelow } from '../../server/config/server-layout.ts';
+import { init } from '../../server/init/init.ts';
 import { signApprovals } from '../../server/issue/sign-approvals.ts';
-import { approveAdmin, approveServer } from '../../server/policy/approve.ts';
-import { startServer } from '../../server/server.ts';
-import { openSqliteStore } from '../../server/store/sqlite-store.ts';
+import { openServer } from '../../server/open-server.ts';
+import { approveAdmin } from '../../server/policy/approve.ts';
 import type { Store } from '../../server/store/store.ts';
 
 /** A certificate with its key, as files hold them. */
@@ -40,6 +42,8 @@ export type Clients = ReturnType<typeof clientsOf>;
 /** The server under test. */
 export interface TestServer {
   folder: string;
+  /** Files of the first administrator, root, as init made them. */
+  adminFolder: string;
   store: Store;
   authorities: Authorities;
   bootstrapPort: number;
@@ -50,55 +54,46 @@ export interface TestServer {
   admin(name: string, role: AdminRole): Promise<Credentials>;
   /** Services as seen with these credentials; closed with the server. */
   connect(credentials: Credentials | undefined, port?: number): Clients;
-  /** Creates a token as an operator, and enrols with it. */
+  /** Creates a token as an operator, and enrols with it; a connection over loopback shows no address that a node can have. */
   enrol(name: string, role: Role, addresses?: string[]): Promise<Credentials>;
   close(): Promise<void>;
 }
 
-/** Starts it; `yaml` is added to a small configuration. */
+/** Initialises and starts it; `yaml` is added to the configuration that init wrote. */
 export async function startTestServer(yaml = ''): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'kube-mtls-server-'));
   const clock = systemClock;
-  const passphrase = 'correct horse battery staple';
-  const made = { stateFolder: folder, passphrase, clusterName: 'lab', adoptFolder: undefined, nowMs: clock.nowMs() };
-  await makeAuthorities(made);
-  const authorities = await loadAuthorities(folder, passphrase);
-  const head = 'cluster: {name: lab, apiEndpoint: "127.0.0.1:6443"}\nadvertise: [127.0.0.1]\n';
-  const config = parseServerConfig(head + yaml, 'server.yaml');
-  const store = openSqliteStore(join(folder, 'kube-mtls.db'), clock);
-  const signing = { store, authorities, config, clock };
-  const context = () => ({ config, authorities, nowMs: clock.nowMs() });
-
-  async function sign(approval: ReturnType<typeof approveAdmin>) {
-    const by = { actor: 'test', source: '', changeId: '' };
-    const [signed] = await signApprovals(signing, [approval], by);
-    if (signed === undefined) throw new TypeError('one approval gives one certificate');
-    return signed.certificate;
-  }
-
+  const layout = serverLayoutBelow(folder);
+  await makeFolder(dirname(layout.stateFolder), { mode: 0o755 });
+  const machine = { hostname: 'localhost', addresses: ['127.0.0.1'] };
+  const noSuchUser = async () => ({ code: 2, stdout: '', stderr: '' });
+  const options = {
+    cluster: 'lab',
+    apiEndpoint: '127.0.0.1:6443',
+    serviceCidr: '10.96.0.0/12',
+    dnsDomain: 'cluster.local',
+    adopt: undefined,
+    advertise: ['127.0.0.1'],
+  };
+  await init(options, { layout, run: noSuchUser, clock, machine });
+  const text = (await readFile(layout.configFile, 'utf8')) + yaml;
+  const anyPort = { host: '127.0.0.1', port: 0 };
+  const listen = { bootstrap: anyPort, fleet: anyPort };
+  const config = { ...parseServerConfig(text, layout.configFile), listen };
+  const passphrase = (await readFile(layout.passphraseFile, 'utf8')).trim();
   const logged: [string, LogFields][] = [];
   const note = (message: string, fields: LogFields = {}) => void logged.push([message, fields]);
   const log: Log = { ...silentLog, info: note, warn: note, error: note, debug: note };
-  const anyPort = { host: '127.0.0.1', port: 0 };
-  const running = await startServer({
-    config,
-    authorities,
-    store,
-    clock,
-    log,
-    listen: { bootstrap: anyPort, fleet: anyPort },
-    certificate: async () => {
-      const key = await generateKey('ecdsa-p256');
-      const { pem } = await sign(approveServer({ hostname: 'localhost', publicKey: key.publicKey }, context()));
-      return { certPem: pem + authorities.rootsPem('fleet'), keyPem: key.pem };
-    },
-  });
+  const running = await openServer({ config, passphrase, hostname: machine.hostname, clock, log });
+  const { store, authorities } = running;
   const stop = new AbortController();
   const over = running.run(stop.signal);
   const connections: Connection[] = [];
+  let enrolled = 0;
 
   const server: TestServer = {
     folder,
+    adminFolder: layout.adminFolder,
     store,
     authorities,
     bootstrapPort: running.bootstrapPort,
@@ -106,7 +101,12 @@ export async function startTestServer(yaml = ''): Promise<TestServer> {
     logged,
     async admin(name, role) {
       const key = await generateKey('ecdsa-p256');
-      const certificate = await sign(approveAdmin({ name, publicKey: key.publicKey }, context()));
+      const context = { config, authorities, nowMs: clock.nowMs() };
+      const approval = approveAdmin({ name, publicKey: key.publicKey }, context);
+      const by = { actor: 'test', source: '', changeId: '' };
+      const [signed] = await signApprovals({ store, authorities }, [approval], by);
+      assert.ok(signed);
+      const { certificate } = signed;
       await store.putAdmin({ name, role, serial: certificate.serial });
       return { certPem: certificate.pem, keyPem: key.pem };
     },
@@ -116,7 +116,7 @@ export async function startTestServer(yaml = ''): Promise<TestServer> {
       connections.push(connection);
       return clientsOf(connection);
     },
-    async enrol(name, role, addresses = []) {
+    async enrol(name, role, addresses = [`10.9.0.${++enrolled}`]) {
       const operator = server.connect(await server.admin('enroller', 'operator'));
       const { token } = await operator.tokens.createToken({ role: roles.toNumber(role), nodeNames: [name], addresses });
       const key = await generateKey('ecdsa-p256');
@@ -129,7 +129,6 @@ export async function startTestServer(yaml = ''): Promise<TestServer> {
       for (const connection of connections) connection.close();
       stop.abort();
       await over;
-      await store.close();
       await rm(folder, { recursive: true });
     },
   };

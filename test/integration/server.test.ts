@@ -40,11 +40,11 @@ before(async () => {
 after(() => server.close());
 
 describe('enrolment', () => {
-  it('makes a node of a stranger with a token, recorded at the address it came from', async () => {
-    const identity = parseCertificate((await server.enrol('e1', 'worker')).certPem);
+  it('makes a node of a stranger with a token, recorded as the token says', async () => {
+    const identity = parseCertificate((await server.enrol('e1', 'worker', ['10.1.0.9'])).certPem);
     assert.deepEqual(identity.uris, ['spiffe://lab/node/e1']);
     const { node, identitySerial } = await admin.fleet.getNode({ name: 'e1' });
-    assert.deepEqual([node?.role, node?.addresses, node?.online], [NodeRole.WORKER, ['127.0.0.1'], false]);
+    assert.deepEqual([node?.role, node?.addresses, node?.online], [NodeRole.WORKER, ['10.1.0.9'], false]);
     assert.equal(identitySerial, identity.serial);
   });
 
@@ -66,7 +66,11 @@ describe('enrolment', () => {
 
   it('refuses a wrong, a malformed, a missing, a used and a revoked token, and writes each down', async () => {
     const { enrolment } = server.connect(undefined, server.bootstrapPort);
-    const { token } = await admin.tokens.createToken({ role: NodeRole.WORKER, nodeNames: ['e2'] });
+    const { token } = await admin.tokens.createToken({
+      role: NodeRole.WORKER,
+      nodeNames: ['e2'],
+      addresses: ['10.1.0.8'],
+    });
     const request = async (nodeName = 'e2') => ({ nodeName, csr: csrOf(await generateKey('ecdsa-p256')) });
     const [id = '', secret = ''] = token.split('.');
     const wrong = `${id}.${secret.startsWith('a') ? 'b' : 'a'}${secret.slice(1)}`;
@@ -93,7 +97,11 @@ describe('enrolment', () => {
 
   it('refuses a request that is junk, and lives on', async () => {
     const { enrolment } = server.connect(undefined, server.bootstrapPort);
-    const { token } = await admin.tokens.createToken({ role: NodeRole.WORKER, nodeNames: ['e5'] });
+    const { token } = await admin.tokens.createToken({
+      role: NodeRole.WORKER,
+      nodeNames: ['e5'],
+      addresses: ['10.1.0.7'],
+    });
     const junk = await failureOf(
       enrolment.enrollNode({ nodeName: 'e5', csr: Buffer.alloc(900_000, 0x30) }, bearer(token)),
     );
@@ -171,7 +179,8 @@ describe('callers', () => {
 
   it('of a stranger CA that calls itself like ours get no byte either', async () => {
     const fleet = server.authorities.certificate('fleet');
-    const validity = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 60_000) };
+    const minutes = (count: number) => new Date(Date.now() + count * 60_000);
+    const validity = { notBefore: minutes(-10), notAfter: minutes(10) };
     const stranger = await createAuthority({
       commonName: fleet.commonName,
       serial: fleet.serial,
@@ -185,7 +194,8 @@ describe('callers', () => {
         commonName: 'root',
         organizations: [],
         publicKey: key.publicKey,
-        ...validity,
+        notBefore: minutes(-5),
+        notAfter: minutes(5),
         usages: ['client'],
         dnsNames: [],
         ipAddresses: [],
@@ -247,7 +257,7 @@ describe('callers', () => {
 
 describe('a change', () => {
   it('goes from session to permit to the word of the peers to VERIFIED, as operators see it', async () => {
-    const node = server.connect(await server.enrol('s1', 'control-plane', ['127.0.0.1']));
+    const node = server.connect(await server.enrol('s1', 'control-plane', ['10.1.0.3']));
     const peer = server.connect(await server.enrol('s2', 'worker', ['10.1.0.4']));
     // 1. both agents are there
     const [own, other] = [node.agent.session(), peer.agent.session()];
@@ -287,8 +297,8 @@ describe('a change', () => {
       for await (const { message } of other) {
         if (message.case !== 'peerQuestion') continue;
         assert.deepEqual([message.value.node, message.value.serial], ['s1', serial]);
-        assert.deepEqual(message.value.endpoints, ['127.0.0.1:6443']);
-        const confirmations = [{ source: 'handshake 127.0.0.1:6443', line: 'shows the serial' }];
+        assert.deepEqual(message.value.endpoints, ['10.1.0.3:6443']);
+        const confirmations = [{ source: 'handshake 10.1.0.3:6443', line: 'shows the serial' }];
         other.write({
           message: {
             case: 'peerAnswer',
@@ -301,13 +311,13 @@ describe('a change', () => {
     const request = {
       permitId,
       component: Component.KUBE_APISERVER,
-      endpoints: ['127.0.0.1:6443', '8.8.8.8:53'],
+      endpoints: ['10.1.0.3:6443', '8.8.8.8:53'],
       serial,
     };
     const { check } = await node.agent.checkPeers(request, { deadlineMs: 30_000 });
     await answering;
     assert.equal(check?.result, CheckResult.PASSED);
-    assert.equal(check?.evidence[0]?.source, 'node s2: handshake 127.0.0.1:6443');
+    assert.equal(check?.evidence[0]?.source, 'node s2: handshake 10.1.0.3:6443');
     // 5. reported, believed, seen
     const status = {
       component: Component.KUBE_APISERVER,

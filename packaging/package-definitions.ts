@@ -1,4 +1,4 @@
-/** The two packages and the programs in them. */
+/** The two packages: what each is, its programs, and the files in it that are written by hand. */
 
 /** A program: how it is called, where its code begins, and where its command lies. */
 export interface Program {
@@ -10,23 +10,30 @@ export interface Program {
 }
 
 /** A package. */
-export interface PackageNames {
+export interface PackageDefinition {
   name: 'kube-mtls-server' | 'kube-mtls-agent';
-  /** Folder below packaging/ with what is written by hand for this package. */
+  /** Folder below packaging/ with the maintainer scripts and the files below. */
   folder: 'server' | 'agent';
+  /** Files of that folder: name there, and path in the package. Those below etc are conffiles. */
+  files: Readonly<Record<string, string>>;
   synopsis: string;
   /** Paragraphs of the long description. */
   description: readonly string[];
   programs: readonly Program[];
-  /** Pages of packaging/man. */
+  /** Pages of packaging/man, NAME.SECTION. */
   manPages: readonly string[];
 }
 
 /** Both packages. */
-export const packages: readonly PackageNames[] = [
+export const packages: readonly PackageDefinition[] = [
   {
     name: 'kube-mtls-server',
     folder: 'server',
+    files: {
+      'kube-mtls-server.service': 'usr/lib/systemd/system/kube-mtls-server.service',
+      'sysusers.conf': 'usr/lib/sysusers.d/kube-mtls-server.conf',
+      'lintian-overrides': 'usr/share/lintian/overrides/kube-mtls-server',
+    },
     synopsis: 'CA server of mutual TLS for Kubernetes fleets',
     description: [
       'The certificate authority, inventory and coordinator of a fleet of nodes on which kube-mtls-agent runs: it enrols nodes, signs the certificates of their Kubernetes components by policy, and lets agents restart components one after another.',
@@ -42,6 +49,11 @@ export const packages: readonly PackageNames[] = [
   {
     name: 'kube-mtls-agent',
     folder: 'agent',
+    files: {
+      'kube-mtls-agent.service': 'usr/lib/systemd/system/kube-mtls-agent.service',
+      'agent.yaml': 'etc/kube-mtls/agent.yaml',
+      'lintian-overrides': 'usr/share/lintian/overrides/kube-mtls-agent',
+    },
     synopsis: 'node agent of mutual TLS for Kubernetes fleets',
     description: [
       'Finds etcd, kube-apiserver and kubelet on this node, has certificates for them signed by kube-mtls-server, switches them to mutual TLS one after another, proves that it works, goes back by itself where it does not, and renews the certificates.',

@@ -1,0 +1,59 @@
+/** What init did and found, for its report. */
+import type { Authority } from '../../common/names/names.ts';
+import { authorities as words } from '../../common/names/names.ts';
+import type { Authorities } from '../authority/authorities.ts';
+import { bootstrapEndpoint, type ServerConfig } from '../config/server-config.ts';
+import type { ServerLayout } from '../config/server-layout.ts';
+
+/** An authority as the report shows it. */
+export interface AuthorityLine {
+  authority: Authority;
+  subject: string;
+  notAfter: Date;
+  imported: boolean;
+}
+
+/** The result of init. */
+export interface InitResult {
+  /** True when the server had been initialised with these options before. */
+  already: boolean;
+  cluster: string;
+  /** sha256:HEX of the fleet CA's public key. */
+  pin: string;
+  /** HOST:PORT that join lines will name. */
+  bootstrapEndpoint: string;
+  /** Why this host is advertised; undefined when the operator said it. */
+  advertiseWhy: string | undefined;
+  authorities: AuthorityLine[];
+  /** Absolute path of the folder named by --adopt. */
+  adoptFolder: string | undefined;
+  configFile: string;
+  stateFolder: string;
+  passphraseFile: string;
+  adminFolder: string;
+  /** Sentences about what was found on the way. */
+  notes: string[];
+  /** When it was made; warnings depend on it. */
+  nowMs: number;
+}
+
+/** The facts that a configuration, its authorities and the layout have. */
+export function resultOf(
+  config: ServerConfig,
+  authorities: Authorities,
+  layout: ServerLayout,
+): Omit<InitResult, 'already' | 'advertiseWhy' | 'adoptFolder' | 'notes' | 'nowMs'> {
+  return {
+    cluster: config.cluster.name,
+    pin: authorities.certificate('fleet').publicKeyPin,
+    bootstrapEndpoint: bootstrapEndpoint(config),
+    authorities: words.all.map((authority) => {
+      const { subject, notAfter } = authorities.certificate(authority);
+      return { authority, subject, notAfter, imported: authorities.imported(authority) };
+    }),
+    configFile: layout.configFile,
+    stateFolder: config.stateFolder,
+    passphraseFile: config.passphraseFile ?? layout.passphraseFile,
+    adminFolder: layout.adminFolder,
+  };
+}

@@ -1,0 +1,50 @@
+/** From a configuration to a server that listens: authorities, store and certificate opened in order. */
+import type { Log } from '../common/log/log.ts';
+import type { Clock } from '../common/time/clock.ts';
+import { type Authorities, loadAuthorities } from './authority/authorities.ts';
+import type { ServerConfig } from './config/server-config.ts';
+import { databaseFile } from './config/server-layout.ts';
+import { readServerCertificate, renewServerCertificate } from './init/renew-server-certificate.ts';
+import { type RunningServer, startServer } from './server.ts';
+import { openSqliteStore } from './store/sqlite-store.ts';
+import type { Store } from './store/store.ts';
+
+/** What the process brings. */
+export interface OpenServerOptions {
+  config: ServerConfig;
+  /** Of the CA keys. */
+  passphrase: string;
+  /** Of this machine, for the server's certificate. */
+  hostname: string;
+  clock: Clock;
+  log: Log;
+}
+
+/** A server that listens, and what it stands on. */
+export interface OpenServer extends RunningServer {
+  store: Store;
+  authorities: Authorities;
+}
+
+/**
+ * Opens a server. Its `run` closes the store at its end.
+ *
+ * @throws AppError 'not-found' before init, 'unavailable' when keys, store, files or addresses cannot be had
+ */
+export async function openServer(options: OpenServerOptions): Promise<OpenServer> {
+  const { config, clock, hostname } = options;
+  const authorities = await loadAuthorities(config.stateFolder, options.passphrase);
+  const store = openSqliteStore(databaseFile(config.stateFolder), clock);
+  try {
+    const certificate = async () => {
+      await renewServerCertificate({ store, authorities, config, clock, hostname });
+      return readServerCertificate(config.stateFolder);
+    };
+    const server = await startServer({ ...options, authorities, store, certificate });
+    const run = (signal: AbortSignal) => server.run(signal).finally(() => store.close());
+    return { ...server, run, store, authorities };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}

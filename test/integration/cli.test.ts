@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fromJson } from '@bufbuild/protobuf';
+import { GetFleetStatusResponseSchema } from '../../proto/gen/kubemtls/v1/fleet_pb.js';
+import { AgentMode, CheckKind, CheckResult, Component, ComponentState } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import { startTestServer, type TestServer, until } from './server-fixture.ts';
+
+const main = join(import.meta.dirname, '../../server/cli/main.ts');
+let server: TestServer;
+
+before(async () => {
+  server = await startTestServer();
+  const agent = server.connect(await server.enrol('w1', 'worker', ['10.0.0.11'])).agent.session();
+  const evidence = [{ source: 'journal kubelet.service', line: 'x509: \u001b[31munknown authority' }];
+  const kubelet = {
+    component: Component.KUBELET,
+    state: ComponentState.PENDING,
+    unit: 'kubelet.service',
+    reason: 'new certificates wait',
+    checks: [{ kind: CheckKind.JOURNAL, result: CheckResult.FAILED, summary: 'it complains', evidence }],
+  };
+  agent.write({
+    message: { case: 'hello', value: { mode: AgentMode.ENFORCE, agentVersion: '0.1.0', components: [kubelet] } },
+  });
+  await until(async () => (await server.store.listStatuses()).length === 1, 'the status is stored');
+});
+after(() => server.close());
+
+describe('kube-mtls', () => {
+  it('prints the fleet as a table', async () => {
+    const { stdout } = await cli('fleet');
+    assert.match(stdout, /^cluster lab: 1 of 1 nodes online, 0 of 1 components verified; rollout running\n/);
+    assert.match(stdout, /^NODE +ROLE +ADDRESSES +ONLINE +EXPIRES +COMPONENT +STATE +REASON$/m);
+    assert.match(stdout, /^w1 +worker +10\.0\.0\.11 +yes +in \d+d +kubelet +PENDING +new certificates wait$/m);
+    assert.match(stdout, /^kubernetes +CN=.*sha256:[0-9a-f]{64}$/m);
+  });
+
+  it('prints JSON that is the answer of the API', async () => {
+    const { stdout } = await cli('fleet', '-o', 'json');
+    assert.equal(fromJson(GetFleetStatusResponseSchema, JSON.parse(stdout)).cluster, 'lab');
+  });
+
+  it('prints a node with its checks, and no control characters of its agent', async () => {
+    const { stdout } = await cli('node', 'w1');
+    assert.match(stdout, /^kubelet {2}\(kubelet.service\) {2}PENDING: new certificates wait$/m);
+    assert.match(stdout, /^ {2}FAILED +journal +it complains$/m);
+    assert.match(stdout, /journal kubelet.service: x509: {2}?\[31munknown authority/);
+    assert.equal(stdout.includes('\u001b'), false);
+  });
+
+  it('prints the join line and nothing else', async () => {
+    const { stdout } = await cli('token', 'create', '--role', 'worker', '--node', 'w2', '--print-join');
+    assert.match(
+      stdout,
+      /^kube-mtls-agent join 127\.0\.0\.1:\d+ --token \S+ --ca-hash sha256:[0-9a-f]{64} --node-name w2\n$/,
+    );
+  });
+
+  it('makes, lists and revokes tokens', async () => {
+    const made = await cli(
+      'token',
+      'create',
+      '--role',
+      'etcd',
+      '--ttl',
+      '2h',
+      '--uses',
+      '3',
+      '--network',
+      '10.0.0.0/8',
+    );
+    const id = /^token ([a-z0-9]+)\./.exec(made.stdout)?.[1] ?? '';
+    assert.match(
+      (await cli('token', 'list')).stdout,
+      new RegExp(`^${id} +etcd +any +0/3 +expires in (1h|2h) +10.0.0.0/8`, 'm'),
+    );
+    assert.equal((await cli('token', 'revoke', id)).stdout, `token ${id} is revoked\n`);
+    assert.match((await cli('token', 'list')).stdout, new RegExp(`^${id} .* revoked `, 'm'));
+    assert.match((await cli('token', 'revoke', 'nothing1')).stderr, /there is no such token/);
+  });
+
+  it('lists certificates and events with their filters', async () => {
+    const all = await cli('certificates', '--node', 'w1');
+    assert.equal(all.stdout.trim().split('\n').length, 2, all.stdout);
+    assert.equal((await cli('certificates', '--expiring-within', '1h')).stdout.trim().split('\n').length, 1);
+    const events = await cli('events', '--kind', 'enrol', '--node', 'w1');
+    assert.match(events.stdout, /enrol\.accepted +token\//);
+  });
+
+  it('pauses and resumes the rollout', async () => {
+    assert.match((await cli('rollout', 'pause', '--reason', 'lunch')).stdout, /^rollout paused since .*: lunch\n/);
+    assert.match((await cli('rollout', 'status')).stdout, /paused/);
+    assert.match((await cli('rollout', 'resume')).stdout, /^rollout running\nno permit is held\n$/);
+  });
+
+  const mistakes: [string, string[], RegExp][] = [
+    ['an unknown node', ['node', 'nobody'], /^kube-mtls: there is no node nobody; "kube-mtls nodes" lists them\n$/],
+    ['a duration without a unit', ['certificates', '--expiring-within', '30'], /write it with a unit/],
+    ['a role that is none', ['token', 'create', '--role', 'boss'], /Allowed choices are control-plane, worker, etcd/],
+    ['a lifetime out of bounds', ['token', 'create', '--role', 'worker', '--ttl', '31d'], /1m to 30d/],
+    ['no server there', ['--server', '127.0.0.1:1', 'fleet'], /ECONNREFUSED[\s\S]*is kube-mtls-server running there/],
+    ['no credentials', ['--credentials', '/nowhere', 'fleet'], /cannot read \/nowhere\/ca.crt.*--credentials/],
+  ];
+  for (const [what, args, message] of mistakes) {
+    it(`says what to do about ${what}, and fails`, async () => {
+      const { code, stdout, stderr } = await cli(...args);
+      assert.notEqual(code, 0);
+      assert.equal(stdout, '');
+      assert.match(stderr, message);
+    });
+  }
+});
+
+function cli(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const place = ['--server', `127.0.0.1:${server.fleetPort}`, '--credentials', server.adminFolder];
+  return new Promise((resolve) => {
+    execFile(process.execPath, [main, ...place, ...args], (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr });
+    });
+  });
+}

@@ -47,16 +47,17 @@ export async function runAgent(
   const findings = new FindingLog();
   const own = new OwnCalls();
   const probe = own.remembering(probeOnce);
-  const link = createServerLink(layout, enrolment.fleetEndpoint);
-  let settings: AgentSettings | undefined = state.settings;
+  const link = createServerLink(layout, enrolment.fleetEndpoint, clock);
+  // under another name it was a node of another record
+  let settings = state.settings?.node.nodeName === enrolment.nodeName ? state.settings : undefined;
   let skewMs = 0;
   let permitId = '';
   let looked: PlanInput | undefined;
 
-  const components = (): Detected[] => looked?.detected.components ?? [];
+  const components = (): Detected[] | undefined => looked?.detected.components;
   const remember = () => saveAgentState(layout, { ...state, settings, statuses: board.all(), failed: state.failed });
-  const detectEtcd = async () => {
-    const node = await detectNode({ layout, run }, signal);
+  const detectEtcd = async (abort: AbortSignal) => {
+    const node = await detectNode({ layout, run }, abort);
     return node.components.find((each) => each.component === 'etcd');
   };
   const transaction: TransactionDeps = {
@@ -65,8 +66,9 @@ export async function runAgent(
     clock,
     log,
     checkpoint: createCheckpoint(layout),
-    updateMember: (update, direction, abort) =>
-      updateLocalMember(layout, detectEtcd, update, direction, abort ?? new AbortController().signal),
+    // an undo brings no signal: it goes on while the daemon stops
+    updateMember: (update, direction, abort = new AbortController().signal) =>
+      updateLocalMember(layout, () => detectEtcd(abort), update, direction, abort),
     currentCursor: () => currentCursor(run),
   };
   const journal = { spawn: spawnProgram, clock, log };
@@ -154,7 +156,7 @@ export async function runAgent(
   try {
     await tasks;
   } finally {
-    await remember();
     link.close();
+    await remember();
   }
 }

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { Command, Option } from 'commander';
 import { AppError } from '../common/errors/app-error.ts';
-import { createLog } from '../common/log/log.ts';
+import { createLog, redact } from '../common/log/log.ts';
 import { stopSignal } from '../common/run/run-tasks.ts';
 import { version } from '../common/version.ts';
 import { runAgent } from './agent.ts';
@@ -95,6 +95,6 @@ try {
   await program.parseAsync();
 } catch (error) {
   const failure = AppError.from(error);
-  process.stderr.write(`kube-mtls-agent: ${failure.message}\n`);
+  process.stderr.write(`kube-mtls-agent: ${redact(failure.message)}\n`);
   process.exitCode = 1;
 }

@@ -20,12 +20,13 @@ function mailDate(epoch: number): string {
 }
 
 /** In the format of https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/. */
-export function copyright(name: string): string {
+export function copyright(name: string, { epoch }: Release): string {
+  const ours = `${new Date(epoch * 1000).getUTCFullYear()} kube-mtls maintainers`;
   return `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: kube-mtls
 
 Files: *
-Copyright: kube-mtls maintainers
+Copyright: ${ours}
 License: Apache-2.0
  On Debian systems, the full text of the Apache License, version 2.0,
  is in /usr/share/common-licenses/Apache-2.0.
@@ -38,7 +39,7 @@ License: Node.js
  /usr/share/doc/${name}/third-party-notices.gz.
 
 Files: usr/lib/${name}/*.mjs usr/lib/${name}/node_modules/*
-Copyright: kube-mtls maintainers, and the authors named in third-party-notices.gz
+Copyright: ${ours}, and the authors named in third-party-notices.gz
 License: Apache-2.0 and others
  The code of kube-mtls is under the Apache License, version 2.0. The npm
  packages bundled with it are under the licences in

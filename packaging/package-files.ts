@@ -57,7 +57,7 @@ async function documents(ingredients: Ingredients): Promise<StagedFile[]> {
   const notices = await thirdPartyNotices({ repository, packageFolders, nodeFolder });
   const files: StagedFile[] = [
     { path: `${folder}/changelog.gz`, mode: 0o644, content: compress(changelog(definition.name, release)) },
-    { path: `${folder}/copyright`, mode: 0o644, content: copyright(definition.name) },
+    { path: `${folder}/copyright`, mode: 0o644, content: copyright(definition.name, release) },
     { path: `${folder}/third-party-notices.gz`, mode: 0o644, content: compress(notices) },
   ];
   if (definition.name === 'kube-mtls-server') {

@@ -9,7 +9,7 @@ const schema = z.object({
     z.object({
       changeId: z.string(),
       components: z.array(z.string()),
-      outcome: z.object({ outcome: z.string(), reason: z.string().optional(), error: z.unknown().optional() }),
+      outcome: z.object({ outcome: z.string(), reason: z.string().default('') }),
     }),
   ),
 });
@@ -17,13 +17,12 @@ const schema = z.object({
 /** Asks the daemon and waits for the end of the pass. */
 export async function applyCommand(layout: Layout): Promise<{ text: string; ok: boolean }> {
   const { problem, outcomes } = schema.parse(await askDaemon(layout.controlSocket, 'apply'));
-  if (problem !== '') return { text: problem, ok: false };
-  if (outcomes.length === 0) return { text: 'nothing to do', ok: true };
+  if (outcomes.length === 0 && problem === '') return { text: 'nothing to do', ok: true };
   const lines = outcomes.map(({ changeId, components, outcome }) => {
     const what = `${components.join(', ')} (${changeId})`;
-    return outcome.outcome === 'kept'
-      ? `${what}: verified`
-      : `${what}: ${outcome.outcome}: ${outcome.reason ?? 'see status'}`;
+    return outcome.outcome === 'kept' ? `${what}: verified` : `${what}: ${outcome.outcome}: ${outcome.reason}`;
   });
-  return { text: lines.join('\n'), ok: outcomes.every(({ outcome }) => outcome.outcome === 'kept') };
+  // what was done before the problem is told too
+  const ok = problem === '' && outcomes.every(({ outcome }) => outcome.outcome === 'kept');
+  return { text: [...lines, ...(problem === '' ? [] : [problem])].join('\n'), ok };
 }

@@ -24,7 +24,7 @@ const UNIT = 'kube-mtls-agent.service';
 export async function joinCommand(layout: Layout, options: JoinCommandOptions): Promise<string> {
   if (process.geteuid?.() !== 0)
     throw new AppError('policy-refused', 'join writes to /var/lib and starts a unit: run it as root');
-  const before = await loadEnrolment(layout);
+  const before = await loadEnrolment(layout).catch(() => undefined); // a damaged one is what joining again mends
   const { keyAlgorithm } = await loadAgentConfig(layout.configFile);
   const enrolment = await joinFleet(
     { layout, clock: systemClock },

@@ -17,7 +17,7 @@ export async function planCommand(layout: Layout, signal: AbortSignal): Promise<
   if (settings === undefined) {
     throw new AppError('unavailable', 'the server has not told this node yet what it is: see "kube-mtls-agent status"');
   }
-  const link = createServerLink(layout, enrolment.fleetEndpoint);
+  const link = createServerLink(layout, enrolment.fleetEndpoint, systemClock);
   try {
     const input = await lookAtNode({ layout, run: runCommand, clock: systemClock, link }, settings.node, signal);
     const plan = planNode(input);

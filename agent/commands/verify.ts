@@ -6,9 +6,9 @@ import { renderStatuses, statusSchema } from './render-status.ts';
 
 const schema = z.object({ statuses: z.array(statusSchema) });
 
-/** Asks the daemon and waits. Not ok when a component is anything but verified. */
+/** Asks the daemon and waits. Not ok when a component is anything but verified, or when there is none. */
 export async function verifyCommand(layout: Layout, format: 'text' | 'json'): Promise<{ text: string; ok: boolean }> {
   const { statuses } = schema.parse(await askDaemon(layout.controlSocket, 'verify'));
-  const ok = statuses.every(({ state }) => state === 'verified');
+  const ok = statuses.length > 0 && statuses.every(({ state }) => state === 'verified');
   return { text: format === 'json' ? JSON.stringify(statuses, null, 2) : renderStatuses(statuses, true), ok };
 }

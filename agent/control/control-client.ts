@@ -15,10 +15,12 @@ export function askDaemon(socketPath: string, name: string): Promise<unknown> {
     const call = request({ socketPath, method: 'POST', path: `/${name}` }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', reject);
+      response.on('error', (cause) => {
+        reject(new AppError('unavailable', 'the daemon was stopped before it had answered; ask again', { cause }));
+      });
       response.on('end', () => {
-        const body: unknown = JSON.parse(Buffer.concat(chunks).toString());
-        if (response.statusCode === 200) return resolve(body);
+        const body = parseBody(Buffer.concat(chunks).toString());
+        if (response.statusCode === 200 && body !== undefined) return resolve(body);
         const said = refusal.safeParse(body);
         reject(new AppError('unavailable', said.success ? said.data.message : 'the daemon refused without a word'));
       });
@@ -29,4 +31,12 @@ export function askDaemon(socketPath: string, name: string): Promise<unknown> {
     });
     call.end();
   });
+}
+
+function parseBody(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // cut off, or no daemon of ours
+  }
 }

@@ -55,6 +55,7 @@ async function serve(
 }
 
 function answer(response: ServerResponse, status: number, body: unknown): void {
+  const text = JSON.stringify(body ?? null); // before the head is written: it may throw
   response.writeHead(status, { 'content-type': 'application/json' });
-  response.end(JSON.stringify(body));
+  response.end(text);
 }

@@ -32,7 +32,8 @@ export interface JoinOptions {
 /**
  * Enrols and records identity and enrolment. The key survives a failed attempt, so that the same token can be tried again.
  *
- * @throws AppError unauthenticated for a wrong pin (before the token is sent) or token, policy-refused, conflict, unavailable
+ * @throws AppError unauthenticated for a wrong pin (before the token is sent) or token, policy-refused, conflict, unavailable,
+ *   invalid-request for what the operator typed, or for an answer that is no good here
  */
 export async function joinFleet(deps: { layout: Layout; clock: Clock }, options: JoinOptions): Promise<Enrolment> {
   const { layout, clock } = deps;
@@ -52,6 +53,7 @@ export async function joinFleet(deps: { layout: Layout; clock: Clock }, options:
     checkIdentity(enrolled.certificatePem, key, rootsPem, clock.nowMs());
     const role = roles.toWord(enrolled.role);
     if (role === undefined) throw new AppError('internal', 'the server gave this node no role; upgrade the agent');
+    parseEndpoint(enrolled.fleetEndpoint); // before it is what the daemon starts with
     const enrolment: Enrolment = {
       bootstrapEndpoint: options.server,
       fleetEndpoint: enrolled.fleetEndpoint,

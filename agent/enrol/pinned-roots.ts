@@ -1,6 +1,6 @@
 /** First contact: the fleet CA is known only by the pin of its public key, and nothing is sent before it was checked. */
 import { connect, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
-import { AppError } from '../../common/errors/app-error.ts';
+import { AppError, messageOf } from '../../common/errors/app-error.ts';
 import { type Certificate, chainsTo, parseCertificate } from '../../common/x509/certificate.ts';
 
 /** Where the server listens. */
@@ -60,7 +60,7 @@ function readChain({ host, port }: PinnedServer, timeoutMs: number): Promise<Cer
     socket.once('error', (error) => {
       const advice = 'check the address, the firewall and that kube-mtls-server runs there';
       reject(
-        new AppError('unavailable', `cannot reach ${host}:${port} (${error.message}): ${advice}`, { cause: error }),
+        new AppError('unavailable', `cannot reach ${host}:${port} (${messageOf(error)}): ${advice}`, { cause: error }),
       );
     });
     socket.once('secureConnect', () => {

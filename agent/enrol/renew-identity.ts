@@ -3,7 +3,7 @@ import { AppError } from '../../common/errors/app-error.ts';
 import type { Log } from '../../common/log/log.ts';
 import { Backoff } from '../../common/time/backoff.ts';
 import type { Clock } from '../../common/time/clock.ts';
-import { keyMatches, parseCertificate } from '../../common/x509/certificate.ts';
+import { chainsTo, keyMatches, parseCertificate, parseCertificates } from '../../common/x509/certificate.ts';
 import { createCsr } from '../../common/x509/csr.ts';
 import { generateKey, type KeyAlgorithm } from '../../common/x509/keys.ts';
 import type { Layout } from '../layout.ts';
@@ -27,14 +27,11 @@ export async function renewIdentity(deps: RenewIdentityDeps, signal: AbortSignal
   const { layout, clock, log } = deps;
   const backoff = new Backoff({ firstMs: 5_000, maxMs: 10 * 60_000 });
   while (!signal.aborted) {
-    const waitMs = renewalDueMs((await loadIdentity(layout)).certificatePem) - clock.nowMs();
-    if (waitMs > 0) {
-      await clock.sleep(Math.min(waitMs, MAX_SLEEP_MS), signal);
-      continue;
-    }
     try {
-      await renewOnce(deps, signal);
+      const waitMs = renewalDueMs((await loadIdentity(layout)).certificatePem) - clock.nowMs();
+      if (waitMs <= 0) await renewOnce(deps, signal);
       backoff.reset();
+      if (waitMs > 0) await clock.sleep(Math.min(waitMs, MAX_SLEEP_MS), signal);
     } catch (error) {
       signal.throwIfAborted();
       const failure = AppError.from(error);
@@ -50,13 +47,20 @@ export function renewalDueMs(certificatePem: string): number {
   return notBefore.getTime() + ((notAfter.getTime() - notBefore.getTime()) * 2) / 3;
 }
 
-async function renewOnce({ layout, link, log, keyAlgorithm }: RenewIdentityDeps, signal: AbortSignal): Promise<void> {
+/** One new identity. It replaces the old one only when the server can be reached with it: the old one is deleted. */
+async function renewOnce(deps: RenewIdentityDeps, signal: AbortSignal): Promise<void> {
+  const { layout, link, clock, log, keyAlgorithm } = deps;
   const key = await generateKey(keyAlgorithm);
   const { certificates } = await link.calls();
   const csr = new TextEncoder().encode(createCsr(key, { commonName: 'node' }));
   const renewed = await certificates.renewIdentity({ csr }, { signal });
   const certificate = parseCertificate(renewed.certificatePem);
   if (!keyMatches(key, certificate)) throw new AppError('internal', 'the server certified another key than ours');
+  const problem = chainsTo(certificate, parseCertificates(renewed.fleetRootsPem), new Date(clock.nowMs()));
+  if (problem !== undefined) throw new AppError('internal', `the new identity is not good on this node: ${problem}`);
+  if (renewalDueMs(renewed.certificatePem) <= clock.nowMs()) {
+    throw new AppError('internal', 'the new identity is due for renewal already: compare the clocks');
+  }
   await saveIdentity(layout, {
     keyPem: key.pem,
     certificatePem: renewed.certificatePem,

@@ -1,7 +1,7 @@
 /** Goes on reading the journals of this node's components, and of those that talk to them, and reports TLS failures as they come. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { components } from '../../common/names/names.ts';
+import { type Component, type ComponentState, components } from '../../common/names/names.ts';
 import type { Clock } from '../../common/time/clock.ts';
 import type { TlsObservationSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import type { StatusBoard } from '../report/status-board.ts';
@@ -9,6 +9,7 @@ import type { OwnCalls } from '../verify/own-calls.ts';
 import { classify } from './classify.ts';
 import type { Finding, Speaker } from './finding.ts';
 import type { FindingLog } from './finding-log.ts';
+import { hostOf } from './host-port.ts';
 import type { JournalEntry } from './journal-entry.ts';
 import { followUnits, type ReadJournalDeps } from './read-journal.ts';
 
@@ -35,6 +36,10 @@ const SPEAKERS: Record<string, Speaker> = {
 
 const REPEAT_MS = 60_000;
 const MAX_LINE = 1000;
+/** Whoever reaches a port can make a component complain: no more than so many different failures are told within REPEAT_MS. */
+const MOST_TOLD = 100;
+/** The change under way is judged by its own verification. */
+const BUSY: readonly ComponentState[] = ['applying', 'verifying'];
 
 /** Watches until the signal fires. */
 export async function watchJournals(deps: WatchDeps, signal: AbortSignal): Promise<void> {
@@ -45,16 +50,12 @@ export async function watchJournals(deps: WatchDeps, signal: AbortSignal): Promi
     const finding = classify(speaker, entry);
     if (finding === undefined || finding.role !== 'failure' || deps.own.caused(entry.message)) continue;
     deps.findings.add({ speaker, finding, entry });
-    if (isNew(told, speaker, finding, deps.clock.nowMs())) report(deps, speaker, finding, entry);
+    // only our components have a number on the wire
+    if (components.is(speaker) && isNews(deps, speaker, finding, told)) report(deps, speaker, finding, entry);
   }
 }
 
-/** Only our components have a number on the wire, and what a restart of the other side causes too is no news. */
-function report({ board, observe }: WatchDeps, speaker: Speaker, finding: Finding, entry: JournalEntry): void {
-  if (!components.is(speaker) || finding.transient || finding.fault === 'none') return;
-  const known = board.get(speaker);
-  const busy = known !== undefined && ['applying', 'verifying', 'waiting-for-permit'].includes(known.state);
-  if (busy) return; // the change under way is judged by its own verification
+function report({ observe }: WatchDeps, speaker: Component, finding: Finding, entry: JournalEntry): void {
   const { cause, fault, remote } = finding;
   observe({
     component: components.toNumber(speaker),
@@ -67,10 +68,17 @@ function report({ board, observe }: WatchDeps, speaker: Speaker, finding: Findin
   });
 }
 
-function isNew(told: Map<string, number>, speaker: Speaker, finding: Finding, nowMs: number): boolean {
-  const key = `${speaker} ${finding.cause} ${finding.fault} ${finding.remote}`;
-  for (const [old, atMs] of told) if (nowMs - atMs > REPEAT_MS) told.delete(old);
-  if (told.has(key)) return false;
+/** What a restart of the other side causes too is no news, nor is what was told a moment ago; only what is told counts as told. */
+function isNews({ board, clock }: WatchDeps, speaker: Component, finding: Finding, told: Map<string, number>): boolean {
+  if (finding.transient || finding.fault === 'none') return false;
+  const state = board.get(speaker)?.state;
+  if (state !== undefined && BUSY.includes(state)) return false;
+  const nowMs = clock.nowMs();
+  for (const [old, atMs] of told) if (nowMs - atMs >= REPEAT_MS) told.delete(old);
+  // a caller has another port each time
+  const remote = finding.side === 'server' ? hostOf(finding.remote) : finding.remote;
+  const key = `${speaker} ${finding.cause} ${finding.fault} ${remote}`;
+  if (told.has(key) || told.size >= MOST_TOLD) return false;
   told.set(key, nowMs);
   return true;
 }

@@ -45,7 +45,7 @@ export async function verifyInstalled(
   };
   const checks = await verifyComponent(verify, expectation, running, signal);
   const failed = checks.find(({ result }) => result === 'failed');
-  const peers = known.checks.filter(({ kind }) => kind === 'peers');
+  const peers = known.checks.filter(({ kind, result }) => kind === 'peers' && result !== 'failed');
   const found = { checks: [...checks, ...peers], certificates: installedCertificates(installed, folder) };
   if (failed !== undefined) {
     const reason = `${failed.kind} check failed: ${failed.summary}`;

@@ -14,7 +14,8 @@ import { probeAsPeer } from '../verify/peer-probe.ts';
 /** Dependencies. */
 export interface AnswerDeps extends LiveDeps {
   findings: FindingLog;
-  components(): Detected[];
+  /** Undefined until the node was looked at for the first time. */
+  components(): Detected[] | undefined;
   /** This node's clock less the server's, in milliseconds. */
   skewMs(): number;
 }
@@ -23,9 +24,10 @@ export interface AnswerDeps extends LiveDeps {
 const MAX_WATCH_MS = 120_000;
 
 /**
- * Watches for as long as the question says, then calls once more: a component that held a connection open complains only later.
+ * Watches for as long as the question says, then calls: a component that held a connection open complains only later.
  *
- * @throws AppError invalid-request for a component that this version does not know
+ * @throws AppError invalid-request for a component that this version does not know, unavailable before the node was looked at:
+ *   silence is not consent, while "nothing here is concerned" would be
  */
 export async function answerPeerQuestion(
   deps: AnswerDeps,
@@ -38,7 +40,9 @@ export async function answerPeerQuestion(
   const sinceMs = (question.since === undefined ? 0 : timestampMs(question.since)) + deps.skewMs();
   const watchMs = Math.min(question.watch === undefined ? 0 : durationMs(question.watch), MAX_WATCH_MS);
   await deps.clock.sleep(watchMs, signal);
-  const word = await probeAsPeer(deps, { component, endpoints, serial }, deps.components(), signal);
+  const known = deps.components();
+  if (known === undefined) throw new AppError('unavailable', 'this node has not looked at its components yet');
+  const word = await probeAsPeer(deps, { component, endpoints, serial }, known, signal);
   const complaints = [...complaintsAbout(deps.findings, { component, endpoints, sinceMs }), ...word.complaints];
   return create(PeerAnswerSchema, {
     questionId,

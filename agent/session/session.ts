@@ -56,6 +56,9 @@ export interface SessionState {
 
 type Stream = ClientStream<typeof SessionRequestSchema, typeof SessionResponseSchema>;
 
+/** A session that lived so long was a good one; after a shorter one the waiting grows: two agents of one name end each other's. */
+const GOOD_MS = 60_000;
+
 /** Observations kept while the server cannot be reached. */
 const MAX_WAITING = 200;
 
@@ -113,20 +116,26 @@ export class Session {
   }
 
   async #talk(outer: AbortSignal): Promise<void> {
-    const { link, log, nodeName } = this.#deps;
+    const { link } = this.#deps;
     const ended = new AbortController();
     const signal = AbortSignal.any([outer, ended.signal]);
     const { agent } = await link.calls();
     const stream: Stream = agent.session({ signal });
+    let beats = new AbortController();
+    let everyMs = 0;
     try {
       stream.write(this.#hello());
       for await (const { message } of stream) {
         if (!this.#state.connected) this.#connected(stream);
         if (message.case === 'settings') {
-          const settings = readSettings(message.value, nodeName);
-          log.debug('settings', { generation: settings.generation });
+          const settings = this.#read(message.value);
+          if (settings === undefined) continue;
           this.#deps.onSettings(settings, this.#skewOf(message.value));
-          this.#heartbeats.start(stream, settings.heartbeatMs, signal);
+          if (settings.heartbeatMs === everyMs) continue;
+          everyMs = settings.heartbeatMs;
+          beats.abort();
+          beats = new AbortController();
+          void this.#beat(stream, everyMs, AbortSignal.any([signal, beats.signal]));
         } else if (message.case === 'peerQuestion') {
           void this.#answer(stream, message.value, signal);
         }
@@ -134,28 +143,27 @@ export class Session {
     } finally {
       this.#stream = undefined;
       ended.abort();
-      this.#heartbeats.forget();
     }
   }
 
-  readonly #heartbeats = {
-    everyMs: 0,
-    /** Beats at the interval until the signal fires; started again only when the interval changes. */
-    start: (stream: Stream, everyMs: number, signal: AbortSignal) => {
-      const beats = this.#heartbeats;
-      if (beats.everyMs === everyMs) return;
-      beats.everyMs = everyMs;
-      void this.#beat(stream, everyMs, signal);
-    },
-    forget: () => {
-      this.#heartbeats.everyMs = 0;
-    },
-  };
+  /** Undefined for settings that nothing can be planned with: those before stay, and better ones may come. */
+  #read(message: Settings): AgentSettings | undefined {
+    const { log, nodeName } = this.#deps;
+    try {
+      const settings = readSettings(message, nodeName);
+      log.debug('settings', { generation: settings.generation });
+      return settings;
+    } catch (error) {
+      log.warn('settings of the server cannot be used', { error });
+      return undefined;
+    }
+  }
 
+  /** Beats at the interval until the signal fires. */
   async #beat(stream: Stream, everyMs: number, signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
     try {
-      while (this.#heartbeats.everyMs === everyMs && !signal.aborted) {
+      for (;;) {
         await clock.sleep(everyMs, signal);
         const value = { nodeTime: timestampFromMs(clock.nowMs()), permitId: this.#deps.heldPermit() };
         stream.write({ message: { case: 'heartbeat', value } });
@@ -192,7 +200,6 @@ export class Session {
 
   #connected(stream: Stream): void {
     this.#stream = stream;
-    this.#backoff.reset();
     this.#state = { connected: true, sinceMs: this.#deps.clock.nowMs(), problem: '', attempts: 0 };
     this.#deps.log.info('session with the server is up');
     this.sendInventory();
@@ -204,7 +211,10 @@ export class Session {
   }
 
   #lost(problem: string): void {
-    const sinceMs = this.#state.connected ? this.#deps.clock.nowMs() : this.#state.sinceMs;
+    const { connected } = this.#state;
+    const nowMs = this.#deps.clock.nowMs();
+    if (connected && nowMs - this.#state.sinceMs >= GOOD_MS) this.#backoff.reset();
+    const sinceMs = connected ? nowMs : this.#state.sinceMs;
     this.#state = { connected: false, sinceMs, problem, attempts: this.#state.attempts + 1 };
   }
 }

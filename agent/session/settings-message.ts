@@ -6,6 +6,9 @@ import { EtcdStep, type Settings } from '../../proto/gen/kubemtls/v1/agent_pb.js
 import type { AgentSettings } from '../report/agent-state.ts';
 
 const DEFAULT_HEARTBEAT_MS = 10_000;
+/** Whatever the server says, heartbeats are neither a flood nor so rare that a permit dies between two. */
+const SHORTEST_HEARTBEAT_MS = 1_000;
+const LONGEST_HEARTBEAT_MS = 60_000;
 
 /**
  * Reads a settings message.
@@ -26,7 +29,7 @@ export function readSettings(message: Settings, nodeName: string): AgentSettings
   const { heartbeatInterval } = message;
   return {
     generation: Number(message.generation),
-    heartbeatMs: heartbeatInterval === undefined ? DEFAULT_HEARTBEAT_MS : durationMs(heartbeatInterval),
+    heartbeatMs: heartbeatMsOf(heartbeatInterval === undefined ? DEFAULT_HEARTBEAT_MS : durationMs(heartbeatInterval)),
     node: {
       nodeName,
       role,
@@ -38,6 +41,10 @@ export function readSettings(message: Settings, nodeName: string): AgentSettings
     rolloutPaused: message.rolloutPaused,
     retryGeneration: Number(message.retryGeneration),
   };
+}
+
+function heartbeatMsOf(wantedMs: number): number {
+  return Math.min(Math.max(wantedMs, SHORTEST_HEARTBEAT_MS), LONGEST_HEARTBEAT_MS);
 }
 
 function etcdStepOf(step: EtcdStep): 'prepare' | 'enforce' | undefined {

@@ -10,6 +10,8 @@ import {
 } from '../../common/x509/certificate.ts';
 import type { KeyedChange, SlotKey } from '../keys/make-keys.ts';
 import type { Change } from '../plan/change.ts';
+import { issuers } from '../plan/complete-change.ts';
+import { fingerprint } from '../plan/fingerprint.ts';
 
 /** A certificate with its key. */
 export interface SignedSlot {
@@ -38,25 +40,12 @@ export interface SignedChange {
   readonly bundles: readonly SignedBundle[];
 }
 
-/** CA of each profile, as the components expect it (Kubernetes documentation, "PKI certificates and requirements"). */
-const AUTHORITY_OF: Record<Profile, Authority> = {
-  'kube-apiserver-serving': 'kubernetes',
-  'kube-apiserver-kubelet-client': 'kubernetes',
-  'kube-apiserver-etcd-client': 'etcd',
-  'front-proxy-client': 'front-proxy',
-  'etcd-server': 'etcd',
-  'etcd-peer': 'etcd',
-  'etcd-healthcheck-client': 'etcd',
-  'kubelet-serving': 'kubernetes',
-  'kubelet-client': 'kubernetes',
-  'probe-client': 'kubernetes',
-};
-
 /**
  * Checks what the server answered: one certificate per key in the same order, for that key, from the bundle that will be installed
- * with it, with the names that were asked for, and valid by this node's clock now.
+ * with it, with the names that were asked for, and valid by this node's clock now. The roots must be those that the plan saw, for
+ * only of those it knows that no trust is lost.
  *
- * @throws AppError 'invalid-request' naming the certificate and what is wrong with it
+ * @throws AppError 'invalid-request' naming the certificate and what is wrong with it, 'conflict' for other roots than planned
  */
 export function checkSigned(
   keyed: KeyedChange,
@@ -74,6 +63,10 @@ export function checkSigned(
   const { change } = keyed;
   for (const { bundles: files } of change.components) {
     for (const { authority } of files) rootsOf(bundles, authority);
+  }
+  const roots = new Map(bundles.map(({ authority, rootsPem }) => [authority, rootsPem]));
+  if (fingerprint(change.components, roots) !== change.fingerprint) {
+    throw new AppError('conflict', 'the roots of the server changed since the plan was made: it is made anew');
   }
   return { stage: 'signed', change, certificates, bundles };
 }
@@ -95,11 +88,7 @@ function checkSlot(
       `is valid only from ${certificate.notBefore.toISOString()} by this node's clock: set the clock right`,
     );
   }
-  const problem = chainsTo(
-    certificate,
-    parseCertificates(rootsOf(bundles, AUTHORITY_OF[slot.profile])),
-    new Date(nowMs),
-  );
+  const problem = chainsTo(certificate, parseCertificates(rootsOf(bundles, issuers[slot.profile])), new Date(nowMs));
   if (problem !== undefined) return refuse(`is not good here: ${problem}`);
   const missing = missingNames(certificate, slot.dnsNames, slot.ipAddresses);
   if (missing.length > 0) return refuse(`lacks ${missing.join(', ')}`);

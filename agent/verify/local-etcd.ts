@@ -63,21 +63,34 @@ export async function updateLocalMember(
   throw failure ?? new AppError('unavailable', 'no etcd member can be asked');
 }
 
-/** The local member over what is in force and over what is running still, then the others. */
+/** The local member over what is in force and over what is running still, then the others; without those that we lack files for. */
 async function accesses(layout: Layout, detected: DetectedEtcd, signal: AbortSignal): Promise<EtcdAccess[]> {
   const local = etcdClientEndpoints(detected.effectiveSettings, 'prepared');
   const before = etcdClientEndpoints(detected.settings, 'prepared');
   const found: EtcdAccess[] = [];
-  for (const endpoint of [...local, ...before]) found.push(await accessOf(layout, detected, endpoint));
+  for (const endpoint of [...local, ...before]) {
+    const access = await accessOf(layout, detected, endpoint).catch(unusable);
+    if (access !== undefined && !found.some(({ url, name }) => url === access.url && name === access.name)) {
+      found.push(access);
+    }
+  }
+  const tls = await tlsOf(layout, detected).catch(unusable);
   for (const access of [...found]) {
     const cluster = await listMembers(access, signal).catch(() => undefined);
     if (cluster === undefined) continue;
     const others = cluster.members.filter(({ id }) => id !== cluster.memberId).flatMap(({ clientUrls }) => clientUrls);
-    for (const url of others)
-      found.push(url.startsWith('https:') ? { url, ...(await tlsOf(layout, detected)) } : { url });
+    for (const url of others) {
+      if (!url.startsWith('https:')) found.push({ url });
+      else if (tls !== undefined) found.push({ url, ...tls });
+    }
     break;
   }
   return found;
+}
+
+/** For the catch of credentials that cannot be read: another access may do. */
+function unusable(error: unknown): undefined {
+  if (!(error instanceof AppError)) throw error;
 }
 
 async function accessOf(layout: Layout, detected: DetectedEtcd, endpoint: Endpoint): Promise<EtcdAccess> {

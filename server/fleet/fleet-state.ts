@@ -1,5 +1,5 @@
 /** What the components of the fleet are, in memory for decisions, and durable in the store. */
-import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { equals, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { Component, ComponentState, Role } from '../../common/names/names.ts';
 import { componentStates } from '../../common/names/names.ts';
 import { type ComponentStatus, ComponentStatusSchema } from '../../proto/gen/kubemtls/v1/types_pb.js';
@@ -63,8 +63,10 @@ export class FleetState {
     return this.#statuses.get(node)?.get(component);
   }
 
-  /** Keeps a status, durably. */
+  /** Keeps a status, durably. After a restart of the server every agent says again what is known already. */
   async put(node: string, component: Component, status: ComponentStatus): Promise<void> {
+    const known = this.get(node, component);
+    if (known !== undefined && equals(ComponentStatusSchema, known, status)) return;
     await this.#store.putStatus(node, component, toBinary(ComponentStatusSchema, status));
     this.#ofNode(node).set(component, status);
   }

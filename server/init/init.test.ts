@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { authorities as words } from '../../common/names/names.ts';
 import { chainsTo, keyMatches, parseCertificate, parseCertificates } from '../../common/x509/certificate.ts';
 import { loadKey } from '../../common/x509/keys.ts';
@@ -11,6 +11,99 @@ import type { InitOptions } from './init-options.ts';
 
 /** Only root can give files away. */
 const notRoot = process.getuid?.() !== 0;
+
+describe('a server after init', () => {
+  let machine: TestMachine;
+  before(async () => {
+    machine = testMachine();
+    await machine.init({ advertise: ['10.0.0.1', 'ca.example'] });
+  });
+  after(() => machine.remove());
+  const etc = (name: string) => join(machine.root, 'etc/kube-mtls', name);
+  const state = (name: string) => join(machine.layout.stateFolder, name);
+
+  it('lets nobody but the owner read what is secret', async () => {
+    const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
+    const modes: [path: string, mode: string][] = [
+      [etc('server.yaml'), '644'],
+      [etc('ca-passphrase'), '600'],
+      [etc('admin'), '700'],
+      [etc('admin/ca.crt'), '644'],
+      [etc('admin/admin.crt'), '644'],
+      [etc('admin/admin.key'), '600'],
+      [state(''), '700'],
+      [state('ca'), '700'],
+      [state('server'), '700'],
+      [state('server/tls.crt'), '644'],
+      [state('server/tls.key'), '600'],
+      [state('kube-mtls.db'), '600'],
+      ...words.all.map((authority): [string, string] => [state(`ca/${authority}.key`), '600']),
+    ];
+    assert.deepEqual(
+      modes.map(([path]) => [path, mode(path)]),
+      modes,
+    );
+  });
+
+  it('encrypts the keys of the CAs with 256 random bits', async () => {
+    const passphrase = machine.read(etc('ca-passphrase'));
+    assert.match(passphrase, /^[0-9a-f]{64}\n$/);
+    for (const authority of words.all) {
+      const pem = machine.read(state(`ca/${authority}.key`));
+      assert.match(pem, /^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
+      assert.throws(() => loadKey(pem, 'another'));
+      loadKey(pem, passphrase.trim());
+    }
+  });
+
+  it('makes the first administrator, on record with the role admin', async () => {
+    const { roots } = await machine.authorities();
+    const certificate = parseCertificate(machine.read(etc('admin/admin.crt')));
+    assert.ok(keyMatches(loadKey(machine.read(etc('admin/admin.key'))), certificate));
+    assert.deepEqual(certificate.uris, ['spiffe://lab/admin/root']);
+    assert.deepEqual(certificate.usages, ['client']);
+    assert.equal(
+      chainsTo(certificate, parseCertificates(machine.read(etc('admin/ca.crt'))), new Date(startMs)),
+      undefined,
+    );
+    assert.equal(chainsTo(certificate, roots('fleet'), new Date(startMs)), undefined);
+    await machine.withStore(async (store) => {
+      const { serial } = certificate;
+      assert.deepEqual(await store.getAdmin('root'), { name: 'root', role: 'admin', serial });
+      const row = await store.getCertificate('fleet', serial);
+      assert.deepEqual([row?.holder, row?.state, row?.sha256], ['admin/root', 'issued', certificate.sha256]);
+    });
+  });
+
+  it('makes the certificate of the server, on record, with the fleet CA behind it', async () => {
+    const [leaf, root, ...more] = parseCertificates(machine.read(state('server/tls.crt')));
+    assert.ok(leaf !== undefined && root !== undefined && more.length === 0);
+    assert.equal(root.sha256, (await machine.authorities()).certificate('fleet').sha256);
+    assert.equal(chainsTo(leaf, [root], new Date(startMs)), undefined);
+    assert.ok(keyMatches(loadKey(machine.read(state('server/tls.key'))), leaf));
+    assert.deepEqual([leaf.uris, leaf.usages], [['spiffe://lab/server'], ['server']]);
+    assert.deepEqual([...leaf.dnsNames].sort(), ['ca.example', 'cp1', 'localhost']);
+    assert.deepEqual([...leaf.ipAddresses].sort(), ['10.0.0.1', '127.0.0.1', '::1']);
+    const row = await machine.withStore((store) => store.getCertificate('fleet', leaf.serial));
+    assert.deepEqual([row?.holder, row?.state], ['server', 'issued']);
+  });
+
+  const others: [Partial<InitOptions>, RegExp][] = [
+    [{ cluster: 'prod' }, /cluster\.name is lab there and prod here/],
+    [{ apiEndpoint: '10.0.0.2:6443' }, /cluster\.apiEndpoint is 10\.0\.0\.1:6443 there and 10\.0\.0\.2:6443 here/],
+    [{ serviceCidr: '10.0.0.0/16' }, /cluster\.serviceCidr is/],
+    [{ dnsDomain: 'other.local' }, /cluster\.dnsDomain is/],
+    [{ advertise: ['ca.example'] }, /advertise is 10\.0\.0\.1, ca\.example there and ca\.example here/],
+    [{ cluster: 'prod', dnsDomain: 'x' }, /cluster\.name is .*; cluster\.dnsDomain is/],
+  ];
+  for (const [options, message] of others) {
+    it(`refuses ${Object.keys(options).join(' and ')} other than before, and changes nothing`, async () => {
+      const before = machine.snapshot();
+      await assert.rejects(machine.init(options), refused('conflict', message));
+      assert.deepEqual(machine.snapshot(), before);
+    });
+  }
+});
 
 describe('init', () => {
   let machine: TestMachine;
@@ -39,76 +132,6 @@ describe('init', () => {
     assert.equal(result.bootstrapEndpoint, '10.0.0.1:9443');
     assert.match(result.advertiseWhy ?? '', /first address of this machine/);
     assert.equal(result.pin, (await machine.authorities()).certificate('fleet').publicKeyPin);
-  });
-
-  it('lets nobody but the owner read what is secret', async () => {
-    await machine.init();
-    const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
-    const modes: [path: string, mode: string][] = [
-      [etc('server.yaml'), '644'],
-      [etc('ca-passphrase'), '600'],
-      [etc('admin'), '700'],
-      [etc('admin/ca.crt'), '644'],
-      [etc('admin/admin.crt'), '644'],
-      [etc('admin/admin.key'), '600'],
-      [state(''), '700'],
-      [state('ca'), '700'],
-      [state('server'), '700'],
-      [state('server/tls.crt'), '644'],
-      [state('server/tls.key'), '600'],
-      [state('kube-mtls.db'), '600'],
-      ...words.all.map((authority): [string, string] => [state(`ca/${authority}.key`), '600']),
-    ];
-    assert.deepEqual(
-      modes.map(([path]) => [path, mode(path)]),
-      modes,
-    );
-  });
-
-  it('encrypts the keys of the CAs with 256 random bits', async () => {
-    await machine.init();
-    const passphrase = machine.read(etc('ca-passphrase'));
-    assert.match(passphrase, /^[0-9a-f]{64}\n$/);
-    for (const authority of words.all) {
-      const pem = machine.read(state(`ca/${authority}.key`));
-      assert.match(pem, /^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
-      assert.throws(() => loadKey(pem, 'another'));
-      loadKey(pem, passphrase.trim());
-    }
-  });
-
-  it('makes the first administrator, on record with the role admin', async () => {
-    await machine.init();
-    const { roots } = await machine.authorities();
-    const certificate = parseCertificate(machine.read(etc('admin/admin.crt')));
-    assert.ok(keyMatches(loadKey(machine.read(etc('admin/admin.key'))), certificate));
-    assert.deepEqual(certificate.uris, ['spiffe://lab/admin/root']);
-    assert.deepEqual(certificate.usages, ['client']);
-    assert.equal(
-      chainsTo(certificate, parseCertificates(machine.read(etc('admin/ca.crt'))), new Date(startMs)),
-      undefined,
-    );
-    assert.equal(chainsTo(certificate, roots('fleet'), new Date(startMs)), undefined);
-    await machine.withStore(async (store) => {
-      const { serial } = certificate;
-      assert.deepEqual(await store.getAdmin('root'), { name: 'root', role: 'admin', serial });
-      const row = await store.getCertificate('fleet', serial);
-      assert.deepEqual([row?.holder, row?.state, row?.sha256], ['admin/root', 'issued', certificate.sha256]);
-    });
-  });
-
-  it('makes the certificate of the server, on record, with the fleet CA behind it', async () => {
-    await machine.init({ advertise: ['10.0.0.1', 'ca.example'] });
-    const [leaf, root, ...more] = parseCertificates(machine.read(state('server/tls.crt')));
-    assert.ok(leaf !== undefined && root !== undefined && more.length === 0);
-    assert.equal(root.sha256, (await machine.authorities()).certificate('fleet').sha256);
-    assert.equal(chainsTo(leaf, [root], new Date(startMs)), undefined);
-    assert.ok(keyMatches(loadKey(machine.read(state('server/tls.key'))), leaf));
-    assert.deepEqual([leaf.uris, leaf.usages], [['spiffe://lab/server'], ['server']]);
-    assert.deepEqual([...leaf.dnsNames].sort(), ['ca.example', 'cp1', 'localhost']);
-    assert.deepEqual([...leaf.ipAddresses].sort(), ['10.0.0.1', '127.0.0.1', '::1']);
-    const row = await machine.withStore((store) => store.getCertificate('fleet', leaf.serial));
-    assert.deepEqual([row?.holder, row?.state], ['server', 'issued']);
   });
 
   it('gives the state to the daemon, follows no link of it, and keeps the rest', { skip: notRoot }, async () => {
@@ -152,23 +175,6 @@ describe('init', () => {
     assert.deepEqual(machine.snapshot(), before);
   });
 
-  const others: [Partial<InitOptions>, RegExp][] = [
-    [{ cluster: 'prod' }, /cluster\.name is lab there and prod here/],
-    [{ apiEndpoint: '10.0.0.2:6443' }, /cluster\.apiEndpoint is 10\.0\.0\.1:6443 there and 10\.0\.0\.2:6443 here/],
-    [{ serviceCidr: '10.0.0.0/16' }, /cluster\.serviceCidr is/],
-    [{ dnsDomain: 'other.local' }, /cluster\.dnsDomain is/],
-    [{ advertise: ['ca.example'] }, /advertise is 10\.0\.0\.1 there and ca\.example here/],
-    [{ cluster: 'prod', dnsDomain: 'x' }, /cluster\.name is .*; cluster\.dnsDomain is/],
-  ];
-  for (const [options, message] of others) {
-    it(`refuses ${Object.keys(options).join(' and ')} other than before, and changes nothing`, async () => {
-      await machine.init();
-      const before = machine.snapshot();
-      await assert.rejects(machine.init(options), refused('conflict', message));
-      assert.deepEqual(machine.snapshot(), before);
-    });
-  }
-
   const malformed: [Partial<InitOptions>, RegExp][] = [
     [{ cluster: 'Lab' }, /options of init cannot be used: cluster\.name: use a-z/],
     [{ cluster: 'lab"\nlogLevel: debug' }, /cluster\.name: use a-z/],
@@ -183,139 +189,6 @@ describe('init', () => {
       assert.deepEqual(machine.snapshot(), []);
     });
   }
-
-  describe('after a crash', () => {
-    const crashes: [what: string, lose: () => void][] = [
-      ['before the configuration', () => {}],
-      ['before the administrator was whole', () => rmSync(etc('admin/admin.crt'))],
-      ['before the administrator', () => rmSync(etc('admin'), { recursive: true })],
-      ['between the files of the server', () => rmSync(state('server/tls.crt'))],
-      [
-        'before any certificate',
-        () => {
-          rmSync(etc('admin'), { recursive: true });
-          rmSync(state('server'), { recursive: true });
-          rmSync(state('kube-mtls.db'));
-        },
-      ],
-      [
-        'among the CAs',
-        () => {
-          rmSync(etc('admin'), { recursive: true });
-          rmSync(state('server'), { recursive: true });
-          rmSync(state('kube-mtls.db'));
-          for (const name of ['authorities.json', 'etcd.crt', 'front-proxy.crt', 'front-proxy.key']) {
-            rmSync(state(`ca/${name}`));
-          }
-        },
-      ],
-    ];
-    for (const [what, lose] of crashes) {
-      it(`${what}, goes on and keeps the CAs that were made`, async () => {
-        const { pin } = await machine.init();
-        const passphrase = machine.read(etc('ca-passphrase'));
-        const kubernetes = machine.read(state('ca/kubernetes.crt'));
-        rmSync(etc('server.yaml'));
-        lose();
-        const result = await machine.init();
-        assert.deepEqual([result.already, result.pin], [false, pin]);
-        assert.equal(machine.read(etc('ca-passphrase')), passphrase);
-        assert.equal(machine.read(state('ca/kubernetes.crt')), kubernetes);
-        const admin = parseCertificate(machine.read(etc('admin/admin.crt')));
-        assert.ok(keyMatches(loadKey(machine.read(etc('admin/admin.key'))), admin));
-        assert.equal((await machine.withStore((store) => store.getAdmin('root')))?.serial, admin.serial);
-        const [leaf] = parseCertificates(machine.read(state('server/tls.crt')));
-        assert.ok(leaf !== undefined && keyMatches(loadKey(machine.read(state('server/tls.key'))), leaf));
-        assert.equal((await machine.init()).already, true);
-      });
-    }
-
-    it('with nothing but a passphrase, goes on with it', async () => {
-      mkdirSync(etc(''), { recursive: true });
-      writeFileSync(etc('ca-passphrase'), 'kept\n', { mode: 0o600 });
-      await machine.init();
-      assert.equal(machine.read(etc('ca-passphrase')), 'kept\n');
-      loadKey(machine.read(state('ca/fleet.key')), 'kept');
-    });
-
-    it('refuses to go on for another cluster', async () => {
-      await machine.init();
-      rmSync(etc('server.yaml'));
-      const before = machine.snapshot();
-      await assert.rejects(
-        machine.init({ cluster: 'prod' }),
-        refused('conflict', /belongs to "kube-mtls fleet CA lab"/),
-      );
-      assert.deepEqual(machine.snapshot(), before);
-    });
-  });
-
-  describe('never makes anew what was lost', () => {
-    it('makes no other passphrase beside keys', async () => {
-      await machine.init();
-      rmSync(etc('server.yaml'));
-      rmSync(etc('ca-passphrase'));
-      await assert.rejects(machine.init(), refused('unavailable', /ca-passphrase is missing, while .*restore it/));
-      assert.equal(existsSync(etc('ca-passphrase')), false);
-    });
-
-    const losses: [what: string, lose: () => void, message: RegExp][] = [
-      ['its CAs', () => rmSync(state('ca'), { recursive: true }), /server\.yaml is there, but the CAs .*restore/],
-      ['one CA', () => rmSync(state('ca/etcd.crt')), /the etcd CA is missing/],
-      [
-        'its store, with the administrator',
-        () => {
-          rmSync(etc('admin'), { recursive: true });
-          rmSync(state('kube-mtls.db'));
-        },
-        /kube-mtls\.db is not: restore/,
-      ],
-    ];
-    for (const [what, lose, message] of losses) {
-      it(`refuses an initialised server without ${what}`, async () => {
-        await machine.init();
-        lose();
-        const before = machine.snapshot();
-        await assert.rejects(machine.init(), refused('unavailable', message));
-        assert.deepEqual(machine.snapshot(), before);
-      });
-    }
-
-    it('refuses an initialised server without its passphrase', async () => {
-      await machine.init();
-      rmSync(etc('ca-passphrase'));
-      await assert.rejects(machine.init(), refused('not-found', /no passphrase/));
-    });
-  });
-
-  it('replaces the certificate of an administrator that is over, and that one only', async () => {
-    await machine.init();
-    const [old, tls] = [machine.read(etc('admin/admin.crt')), machine.read(state('server/tls.crt'))];
-    await machine.clock.advance(366 * 86_400_000);
-    const result = await machine.init();
-    assert.match(result.notes.join(), /certificate was made anew: .*expired/);
-    const admin = parseCertificate(machine.read(etc('admin/admin.crt')));
-    assert.notEqual(admin.pem, old);
-    assert.equal((await machine.withStore((store) => store.getAdmin('root')))?.serial, admin.serial);
-    assert.equal(machine.read(state('server/tls.crt')), tls);
-  });
-
-  it('never overwrites the administrator of another fleet', async () => {
-    const other = testMachine();
-    await other.init();
-    mkdirSync(etc('admin'), { recursive: true });
-    for (const name of ['ca.crt', 'admin.crt', 'admin.key']) {
-      copyFileSync(join(other.layout.adminFolder, name), etc(`admin/${name}`));
-    }
-    const before = machine.snapshot();
-    await assert.rejects(machine.init(), refused('conflict', /administrator's certificate of another fleet CA/));
-    assert.deepEqual(machine.snapshot(), before);
-    rmSync(etc('admin'), { recursive: true });
-    await machine.init();
-    copyFileSync(join(other.layout.adminFolder, 'ca.crt'), etc('admin/ca.crt'));
-    other.remove();
-    await assert.rejects(machine.init(), refused('conflict', /another fleet CA/));
-  });
 
   it('names the line of a configuration that it cannot read', async () => {
     await machine.init();

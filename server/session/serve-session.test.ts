@@ -1,26 +1,18 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { create, fromBinary, type MessageInitShape } from '@bufbuild/protobuf';
+import { create, fromBinary } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { FakeClock } from '../../common/time/fake-clock.ts';
-import {
-  EtcdStep,
-  type HelloSchema,
-  InventorySchema,
-  PeerQuestionSchema,
-  type SessionRequest,
-  SessionRequestSchema,
-  type SessionResponse,
-  SessionResponseSchema,
-} from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import { EtcdStep, InventorySchema, PeerQuestionSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { AgentMode, Component, ComponentState, Profile } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { FleetState } from '../fleet/fleet-state.ts';
 import { confirm } from '../peers/confirmations.ts';
 import { openSqliteStore } from '../store/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
 import { sampleIntent, sampleNode } from '../store/store-contract.ts';
+import { FakeAgent, settle } from './fake-agent-for-tests.ts';
 import { loadKubeletLatch } from './kubelet-latch.ts';
-import { type ServeSessionDeps, serveSession } from './serve-session.ts';
+import type { ServeSessionDeps } from './serve-session.ts';
 import { Sessions } from './sessions.ts';
 import { createPresence, type Presence } from './watch-silence.ts';
 
@@ -267,59 +259,8 @@ describe('silence', () => {
   });
 });
 
-/** The agent's end of a stream, without a network. */
-class FakeAgent {
-  readonly received: SessionResponse[] = [];
-  readonly over: Promise<void>;
-  readonly #queue: SessionRequest[] = [];
-  readonly #hungUp = new AbortController();
-  #wake = () => {};
-  #closed = false;
-
-  constructor(node: string) {
-    const stream = {
-      write: (message: MessageInitShape<typeof SessionResponseSchema>) =>
-        void this.received.push(create(SessionResponseSchema, message)),
-      [Symbol.asyncIterator]: () => this.#messages(),
-    };
-    this.over = serveSession(stream, { signal: this.#hungUp.signal, address: '10.0.0.9' }, { name: node }, deps);
-    this.over.catch(() => {}); // looked at by the tests that expect it
-  }
-
-  hello(value: MessageInitShape<typeof HelloSchema> = {}): Promise<void> {
-    return this.say({ case: 'hello', value });
-  }
-
-  async say(message: NonNullable<MessageInitShape<typeof SessionRequestSchema>['message']>): Promise<void> {
-    this.#queue.push(create(SessionRequestSchema, { message }));
-    this.#wake();
-    await settle();
-  }
-
-  settings() {
-    return this.received.flatMap(({ message }) => (message.case === 'settings' ? [message.value] : []));
-  }
-
-  hangUp(): void {
-    this.#hungUp.abort();
-  }
-
-  close(): void {
-    this.#closed = true;
-    this.#wake();
-  }
-
-  async *#messages(): AsyncGenerator<SessionRequest, void, undefined> {
-    while (!this.#closed) {
-      const next = this.#queue.shift();
-      if (next !== undefined) yield next;
-      else await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-  }
-}
-
 function connect(node: string): FakeAgent {
-  const agent = new FakeAgent(node);
+  const agent = new FakeAgent(node, deps);
   agents.push(agent);
   return agent;
 }
@@ -336,9 +277,4 @@ async function kinds(kind: string, node?: string): Promise<string[]> {
   const filter = node === undefined ? { kind } : { kind, node };
   const { rows } = await store.listEvents(filter, { size: 100, after: undefined });
   return rows.map((it) => it.kind).reverse();
-}
-
-/** Lets what was said be taken up. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
 }

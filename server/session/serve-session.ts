@@ -12,6 +12,7 @@ import {
   type TlsObservation,
 } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import type { Coordinator } from '../permit/coordinator.ts';
+import type { NodeRecord } from '../store/store.ts';
 import type { AgentStream, Session, Sessions } from './sessions.ts';
 import { type ReportDeps, takeObservation, takeReport } from './take-report.ts';
 import type { Presence } from './watch-silence.ts';
@@ -82,8 +83,7 @@ async function takeAll(stream: AgentStream, session: Session, address: string, d
 async function takeHello(hello: Hello, session: Session, address: string, deps: ServeSessionDeps): Promise<void> {
   const { name } = session.node;
   session.skewMs = skewOf(hello.nodeTime, session.heardAtMs);
-  await deps.store.updateNode(name, { agentVersion: hello.agentVersion.slice(0, 64), mode: modes.toWord(hello.mode) });
-  await storeSeen(session, deps);
+  await storeSeen(session, deps, { agentVersion: hello.agentVersion.slice(0, 64), mode: modes.toWord(hello.mode) });
   await deps.presence.came(name, address);
   for (const status of hello.components.slice(0, 10)) await takeReport(name, status, deps);
   session.ready = true;
@@ -114,8 +114,9 @@ async function takeOther(
   }
 }
 
-async function storeSeen(session: Session, deps: ServeSessionDeps): Promise<void> {
-  const fields = { lastSeenAtMs: session.heardAtMs, clockSkewMs: session.skewMs };
+/** One write for all that is new of a node: each is an fsync. */
+async function storeSeen(session: Session, deps: ServeSessionDeps, more: Partial<NodeRecord> = {}): Promise<void> {
+  const fields = { ...more, lastSeenAtMs: session.heardAtMs, clockSkewMs: session.skewMs };
   await deps.store.updateNode(session.node.name, fields);
 }
 

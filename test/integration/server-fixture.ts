@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { connect } from 'node:tls';
 import { AppError } from '../../common/errors/app-error.ts';
 import { makeFolder } from '../../common/files/durable.ts';
 import type { LogFields } from '../../common/log/fields.ts';
@@ -167,6 +168,26 @@ export async function until(isSo: () => boolean | Promise<boolean>, what: string
     if (Date.now() > endMs) throw new Error(`it did not happen: ${what}`);
     await new Promise((resolve) => setImmediate(resolve));
   }
+}
+
+/** Bytes of HTTP/2 that the fleet listener sends to a raw TLS client. */
+export function http2BytesFrom(server: TestServer, credentials: Credentials | undefined): Promise<number> {
+  return new Promise((resolve) => {
+    const socket = connect({
+      host: '127.0.0.1',
+      port: server.fleetPort,
+      ca: server.authorities.rootsPem('fleet'),
+      ALPNProtocols: ['h2'],
+      ...(credentials === undefined ? {} : { cert: credentials.certPem, key: credentials.keyPem }),
+    });
+    socket.on('secureConnect', () => socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0'));
+    socket.on('error', () => {}); // closed by the server is what is expected
+    socket.on('close', () => resolve(0));
+    socket.on('data', (data: Buffer) => {
+      resolve(data.length);
+      socket.destroy();
+    });
+  });
 }
 
 function clientsOf(connection: Connection) {

@@ -30,7 +30,7 @@ export async function buildPackages(say: (text: string) => void): Promise<void> 
   if (process.env.KUBE_MTLS_PACKAGES === 'built' && existsSync(DIST)) return;
   say('building the packages');
   const builder = join(import.meta.dirname, '../../packaging/build-deb.ts');
-  await runChecked(runCommand, [process.execPath, builder], { timeoutMs: 10 * 60_000 });
+  await runChecked(runCommand, [process.execPath, builder, '--arch', 'amd64'], { timeoutMs: 10 * 60_000 });
 }
 
 /** Installs a package from dist on a host. */

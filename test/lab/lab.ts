@@ -10,10 +10,12 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CommandResult, runChecked, runCommand } from '../../common/run/command.ts';
 import { Host } from './host.ts';
+import { releaseLabLock, takeLabLock } from './lab-lock.ts';
 import { BASE, BIN, LAB, makeBaseImage } from './packages.ts';
 
 const NSPAWN = '/run/systemd/nspawn';
 const SWITCH = 'km-switch';
+const LOCK = join(LAB, 'lab.lock');
 
 /** A running container. */
 interface Running {
@@ -36,6 +38,7 @@ export class Lab {
   static async open(say: (text: string) => void = () => {}): Promise<Lab> {
     if (process.geteuid?.() !== 0) throw new Error('test hosts need root: they make namespaces and mounts');
     await makeBaseImage(say);
+    await takeLabLock(LOCK, say);
     await clearLeftovers();
     await mkdir(join(LAB, 'hosts'), { recursive: true });
     await mkdir(BIN, { recursive: true });
@@ -88,6 +91,7 @@ export class Lab {
     await runCommand(['ip', 'netns', 'del', SWITCH]);
     await runCommand(['umount', NSPAWN]);
     await rm(join(LAB, 'hosts'), { recursive: true, force: true });
+    await releaseLabLock(LOCK);
   }
 
   async #connect(name: string, ip: string): Promise<void> {

@@ -49,7 +49,8 @@ export async function runAgent(
   const probe = own.remembering(probeOnce);
   const link = createServerLink(layout, enrolment.fleetEndpoint, clock);
   // under another name it was a node of another record
-  let settings = state.settings?.node.nodeName === enrolment.nodeName ? state.settings : undefined;
+  let settings: AgentSettings | undefined =
+    state.settings?.node.nodeName === enrolment.nodeName ? state.settings : undefined;
   let skewMs = 0;
   let permitId = '';
   let looked: PlanInput | undefined;

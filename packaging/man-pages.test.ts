@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { parseAgentConfig } from '../agent/config/agent-config.ts';
 import { runChecked, runCommand } from '../common/run/command.ts';
 import { parseServerConfig } from '../server/config/server-config.ts';
+import { bundle } from './bundle.ts';
 import { packages } from './package-definitions.ts';
 
 const repository = join(import.meta.dirname, '..');
@@ -15,10 +17,6 @@ async function manPage(name: string): Promise<string> {
   return text.replaceAll('\\-', '-').replaceAll('\\~', ' ');
 }
 
-function help(entryPoint: string, words: readonly string[]): Promise<string> {
-  return runChecked(runCommand, [process.execPath, join(repository, entryPoint), ...words, '--help']);
-}
-
 /** Names in the list of commands of a help text. */
 function commandsOf(text: string): string[] {
   const [, list = ''] = text.split('\nCommands:\n');
@@ -27,18 +25,27 @@ function commandsOf(text: string): string[] {
 }
 
 /** Every word that a person may type, from the help of the program and of its commands. */
-async function wordsOf(entryPoint: string, path: readonly string[] = []): Promise<string[]> {
-  const text = await help(entryPoint, path);
+async function wordsOf(program: string, path: readonly string[] = []): Promise<string[]> {
+  const text = await runChecked(runCommand, [process.execPath, program, ...path, '--help']);
   const options = text.match(/--[a-z][a-z-]*/g) ?? [];
-  const below = await Promise.all(commandsOf(text).map((name) => wordsOf(entryPoint, [...path, name])));
-  return [...new Set([...path.slice(-1), ...options, ...below.flat()])];
+  const below: string[] = [];
+  for (const name of commandsOf(text)) below.push(...(await wordsOf(program, [...path, name])));
+  return [...new Set([...path.slice(-1), ...options, ...below])];
 }
 
 describe('man pages', () => {
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'man-pages-'));
+  });
+  after(() => rm(folder, { recursive: true }));
+
   for (const { name, entryPoint } of packages.flatMap(({ programs }) => programs)) {
     it(`name every command and option of ${name}`, async () => {
       const page = await manPage(name === 'kube-mtls' ? 'kube-mtls.1' : `${name}.8`);
-      const words = await wordsOf(entryPoint);
+      const program = join(folder, `${name}.mjs`);
+      await writeFile(program, (await bundle(repository, entryPoint)).code);
+      const words = await wordsOf(program);
       assert.ok(words.length > 8, words.join(' '));
       const everywhere = ['--help', '--version'];
       assert.deepEqual(

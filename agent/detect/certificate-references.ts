@@ -98,8 +98,11 @@ function apiserverReferences({ effectiveFlags }: DetectedApiserver): Certificate
 
 async function kubeletReferences(layout: Layout, detected: DetectedKubelet): Promise<CertificateReference[]> {
   const { config, effectiveFlags } = detected;
-  const { tlsCertFile, clientCaFile } =
-    config === undefined ? { tlsCertFile: '', clientCaFile: '' } : parseKubeletConfig(config);
+  const { tlsCertFile, clientCaFile, rotatesClient } =
+    config === undefined ? NOTHING_NAMED : parseKubeletConfig(config);
+  const rotateFlag = lastFlag(effectiveFlags, 'rotate-certificates');
+  const rotates = rotateFlag === '' ? rotatesClient : rotateFlag === 'true';
+  const serves = tlsCertFile === '' && lastFlag(effectiveFlags, 'tls-cert-file') === '';
   const named = [
     { consumer: 'kubelet tlsCertFile', path: tlsCertFile },
     { consumer: 'kubelet authentication.x509.clientCAFile', path: clientCaFile },
@@ -108,12 +111,24 @@ async function kubeletReferences(layout: Layout, detected: DetectedKubelet): Pro
     ...flagReferences('kubelet', effectiveFlags, KUBELET_FLAGS),
     ...named.filter(({ path }) => path !== ''),
     ...kubeconfigReferences('kubelet --kubeconfig', detected.kubeconfig),
-    ...(await ownFiles(layout, lastFlag(effectiveFlags, 'cert-dir') || '/var/lib/kubelet/pki')),
+    ...(await ownFiles(layout, lastFlag(effectiveFlags, 'cert-dir') || '/var/lib/kubelet/pki', serves, rotates)),
   ];
 }
 
-/** What kubelet made itself: kubelet.crt, and links to the current one of each kind; dated ones are history. */
-async function ownFiles(layout: Layout, folder: string): Promise<CertificateReference[]> {
+const NOTHING_NAMED = { tlsCertFile: '', clientCaFile: '', rotatesClient: false };
+
+/**
+ * What kubelet made itself and uses: kubelet.crt, and links to the current one of each kind; dated ones are history.
+ *
+ * @param serves - true when it serves with a certificate of its own
+ * @param rotates - true when it renews its client certificate itself
+ */
+async function ownFiles(
+  layout: Layout,
+  folder: string,
+  serves: boolean,
+  rotates: boolean,
+): Promise<CertificateReference[]> {
   let names: string[];
   try {
     names = await readdir(below(layout, folder));
@@ -122,6 +137,7 @@ async function ownFiles(layout: Layout, folder: string): Promise<CertificateRefe
   }
   return names
     .filter((name) => name.endsWith('.crt') || name.endsWith('-current.pem'))
+    .filter((name) => (name === 'kubelet-client-current.pem' ? rotates : serves))
     .sort()
     .map((name) => ({ consumer: 'kubelet --cert-dir', path: join(folder, name) }));
 }

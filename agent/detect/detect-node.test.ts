@@ -74,7 +74,7 @@ describe('detectNode', () => {
     );
   });
 
-  it('lists the certificates of a kubelet, embedded ones and its own too, and never a key', async () => {
+  it('lists the certificates of a kubelet, embedded ones and those of its own that it uses, and never a key', async () => {
     const key = '-----BEGIN EC PRIVATE KEY-----\nsecret\n-----END EC PRIVATE KEY-----\n';
     await node.write('/var/lib/kubelet/pki/kubelet-client-current.pem', key + CERTIFICATE_PEM);
     await node.write('/var/lib/kubelet/pki/kubelet-client-2026-01-01-00-00-00.pem', CERTIFICATE_PEM);
@@ -83,7 +83,7 @@ describe('detectNode', () => {
     await node.write('/etc/kubelet-client.crt', CERTIFICATE_PEM);
     await node.write(
       '/k.yaml',
-      'kind: KubeletConfiguration\ntlsCertFile: rel.crt\nauthentication: {x509: {clientCAFile: /ca.crt}}\n',
+      'kind: KubeletConfiguration\nrotateCertificates: true\ntlsCertFile: rel.crt\nauthentication: {x509: {clientCAFile: /ca.crt}}\n',
     );
     await node.addUnit('kubelet.service', {
       text: unitText('/opt/bin/kubelet --kubeconfig=/etc/kubernetes/kubelet.conf --config=/k.yaml'),
@@ -97,7 +97,6 @@ describe('detectNode', () => {
         [node.path('/etc/kubelet-client.crt'), 'kubelet --kubeconfig client-certificate', CERTIFICATE_PEM],
         [node.path('/etc/kubernetes/kubelet.conf'), 'kubelet --kubeconfig certificate-authority-data', CERTIFICATE_PEM],
         [node.path('/var/lib/kubelet/pki/kubelet-client-current.pem'), 'kubelet --cert-dir', CERTIFICATE_PEM],
-        [node.path('/var/lib/kubelet/pki/kubelet.crt'), 'kubelet --cert-dir', CERTIFICATE_PEM],
         ['rel.crt', 'kubelet tlsCertFile', 'is no absolute path'],
       ],
     );

@@ -7,6 +7,8 @@ import { parseYamlFile, textAt } from './yaml-file.ts';
 export interface KubeletConfigReferences {
   tlsCertFile: string;
   clientCaFile: string;
+  /** True when kubelet renews its client certificate itself, and then uses its own file instead of the kubeconfig's. */
+  rotatesClient: boolean;
 }
 
 /**
@@ -24,5 +26,6 @@ export function parseKubeletConfig(file: SourceFile): KubeletConfigReferences {
   return {
     tlsCertFile: textAt(file, yaml, ['tlsCertFile']),
     clientCaFile: textAt(file, yaml, ['authentication', 'x509', 'clientCAFile']),
+    rotatesClient: yaml.document.getIn(['rotateCertificates']) === true,
   };
 }

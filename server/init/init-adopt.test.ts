@@ -58,6 +58,10 @@ describe('init --adopt', () => {
         ['front-proxy', true],
       ],
     );
+    assert.deepEqual(
+      result.looseKeys.map(({ path }) => path),
+      ['ca.key', 'etcd/ca.key', 'front-proxy-ca.key'].map(file),
+    );
     assert.match(result.notes.join(), /keep these names of .*apiserver\.crt: api\.example, 192\.0\.2\.9, fd00::9/);
     const after = ['ca.crt', 'ca.key', 'etcd/ca.key', 'apiserver.crt'].map((name) => readFileSync(file(name), 'utf8'));
     assert.deepEqual(after, folder);
@@ -142,7 +146,8 @@ describe('init --adopt', () => {
     await adopt();
     for (const name of ['ca.key', 'etcd/ca.key', 'front-proxy-ca.key', 'apiserver.crt']) rmSync(file(name));
     const before = machine.snapshot();
-    assert.equal((await adopt()).already, true);
+    const { already, looseKeys } = await adopt();
+    assert.deepEqual([already, looseKeys], [true, []]);
     assert.deepEqual(machine.snapshot(), before);
   });
 

@@ -35,10 +35,9 @@ export async function initAgain(options: InitOptions, config: ServerConfig, deps
     notes.push(`the administrator's certificate was made anew: ${problem}`);
   }
   return {
-    ...resultOf(config, authorities, layout),
+    ...resultOf(config, authorities, layout, options.adopt),
     already: true,
     advertiseWhy: undefined,
-    adoptFolder: options.adopt,
     notes,
     nowMs,
   };

@@ -1,15 +1,14 @@
 /** What `kube-mtls-server init` prints. */
-import { join } from 'node:path';
-import type { Authority } from '../../common/names/names.ts';
+import type { ClusterAuthority } from '../authority/import-authority.ts';
 import type { InitResult } from './init-result.ts';
 
 const yearMs = 365 * 86_400_000;
 
-/** Private keys of a cluster's CAs in kubeadm's folder, and who may still need them there. */
-const keyFiles: Readonly<Partial<Record<Authority, readonly [file: string, why: string]>>> = {
-  kubernetes: ['ca.key', 'kube-controller-manager may need it (--cluster-signing-key-file)'],
-  etcd: ['etcd/ca.key', 'kubeadm alone uses it, to renew and to join'],
-  'front-proxy': ['front-proxy-ca.key', 'kubeadm alone uses it, to renew and to join'],
+/** Who may still need the key of an imported CA in the adopted folder. */
+const keyUsers: Readonly<Record<ClusterAuthority, string>> = {
+  kubernetes: 'kube-controller-manager may (--cluster-signing-key-file)',
+  etcd: 'kubeadm does, to renew and to join',
+  'front-proxy': 'kubeadm does, to renew and to join',
 };
 
 /** The text, several lines, ending in a line feed. */
@@ -46,13 +45,12 @@ function fileLines(result: InitResult): string[] {
   ];
 }
 
-function warnings({ authorities, adoptFolder, notes, nowMs }: InitResult): string[] {
+function warnings({ authorities, looseKeys, notes, nowMs }: InitResult): string[] {
   const found = [...notes];
-  for (const { authority, imported } of authorities) {
-    const key = keyFiles[authority];
-    if (!imported || adoptFolder === undefined || key === undefined) continue;
-    const [file, why] = key;
-    found.push(`the key of the ${authority} CA lies unencrypted in ${join(adoptFolder, file)} as before: ${why}`);
+  for (const { authority, path } of looseKeys) {
+    found.push(
+      `the key of the ${authority} CA lies unencrypted in ${path} still; remove it there unless somebody needs it: ${keyUsers[authority]}`,
+    );
   }
   for (const { authority, notAfter } of authorities) {
     if (notAfter.getTime() >= nowMs + yearMs) continue;

@@ -1,7 +1,10 @@
 /** What init did and found, for its report. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Authority } from '../../common/names/names.ts';
 import { authorities as words } from '../../common/names/names.ts';
 import type { Authorities } from '../authority/authorities.ts';
+import type { ClusterAuthority } from '../authority/import-authority.ts';
 import { bootstrapEndpoint, type ServerConfig } from '../config/server-config.ts';
 import type { ServerLayout } from '../config/server-layout.ts';
 
@@ -25,8 +28,8 @@ export interface InitResult {
   /** Why this host is advertised; undefined when the operator said it. */
   advertiseWhy: string | undefined;
   authorities: AuthorityLine[];
-  /** Absolute path of the folder named by --adopt. */
-  adoptFolder: string | undefined;
+  /** Keys of imported CAs that lie, unencrypted, in the adopted folder still. */
+  looseKeys: { authority: ClusterAuthority; path: string }[];
   configFile: string;
   stateFolder: string;
   passphraseFile: string;
@@ -37,12 +40,24 @@ export interface InitResult {
   nowMs: number;
 }
 
-/** The facts that a configuration, its authorities and the layout have. */
+/** Private keys in kubeadm's folder. */
+const keyFiles: readonly (readonly [ClusterAuthority, file: string])[] = [
+  ['kubernetes', 'ca.key'],
+  ['etcd', 'etcd/ca.key'],
+  ['front-proxy', 'front-proxy-ca.key'],
+];
+
+/**
+ * The facts that a configuration, its authorities and the layout have.
+ *
+ * @param adoptFolder absolute path of the folder named by --adopt
+ */
 export function resultOf(
   config: ServerConfig,
   authorities: Authorities,
   layout: ServerLayout,
-): Omit<InitResult, 'already' | 'advertiseWhy' | 'adoptFolder' | 'notes' | 'nowMs'> {
+  adoptFolder: string | undefined,
+): Omit<InitResult, 'already' | 'advertiseWhy' | 'notes' | 'nowMs'> {
   return {
     cluster: config.cluster.name,
     pin: authorities.certificate('fleet').publicKeyPin,
@@ -51,6 +66,9 @@ export function resultOf(
       const { subject, notAfter } = authorities.certificate(authority);
       return { authority, subject, notAfter, imported: authorities.imported(authority) };
     }),
+    looseKeys: keyFiles
+      .map(([authority, file]) => ({ authority, path: adoptFolder === undefined ? '' : join(adoptFolder, file) }))
+      .filter(({ authority, path }) => path !== '' && authorities.imported(authority) && existsSync(path)),
     configFile: layout.configFile,
     stateFolder: config.stateFolder,
     passphraseFile: config.passphraseFile ?? layout.passphraseFile,

@@ -83,10 +83,9 @@ async function initFirst(options: InitOptions, deps: InitDeps): Promise<InitResu
   await makeFolder(dirname(layout.configFile), { mode: 0o755 });
   await writeFileDurably(layout.configFile, yaml, { mode: 0o644 });
   return {
-    ...resultOf(config, authorities, layout),
+    ...resultOf(config, authorities, layout, adoptFolder),
     already: false,
     advertiseWhy: advertise.why,
-    adoptFolder,
     notes: [...notes, ...adopted.notes],
     nowMs,
   };

@@ -8,6 +8,8 @@ const PKI = '/etc/kubernetes/pki';
 
 /** Brings the cluster up and waits until the node is Ready; about half a minute. */
 export async function startKubernetes(cp1: Host, w1: Host): Promise<void> {
+  // the API server calls kubelets by the names of their nodes
+  await cp1.sh(`echo '${w1.ip} w1' >>/etc/hosts`);
   await startControlPlane(cp1);
   await startWorker(cp1, w1);
   await cp1.until('node w1 to be Ready', async () => (await nodes(cp1)).includes(' Ready '), 120_000);

@@ -1,0 +1,344 @@
+import assert from 'node:assert/strict';
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { AppError, type Reason } from '../common/errors/app-error.ts';
+import { silentLog } from '../common/log/log.ts';
+import { until } from '../common/time/until-for-tests.ts';
+import { FakeLink } from './link/fake-link.ts';
+import type { Change } from './plan/change.ts';
+import { fingerprint } from './plan/fingerprint.ts';
+import { StatusBoard } from './report/status-board.ts';
+import { type RotateDeps, rotate } from './rotate.ts';
+import { listChanges } from './stage/change-journal.ts';
+import type { Checkpoint } from './stage/checkpoints.ts';
+import { makeChange, makeNode } from './stage/fake-change.ts';
+import type { FakeNode } from './stage/fake-node.ts';
+import { recover } from './undo/recover.ts';
+import type { CheckOutcome } from './verify/checks.ts';
+import type { Checks, Verdict } from './verify/verifier.ts';
+
+const parent = mkdtempSync(join(tmpdir(), 'kube-mtls-rotate-'));
+let link: FakeLink;
+before(async () => {
+  link = await FakeLink.create();
+});
+after(() => rmSync(parent, { recursive: true }));
+
+const check = (kind: CheckOutcome['kind'], result: CheckOutcome['result'], summary = ''): CheckOutcome => {
+  return { kind, result, summary, evidence: [] };
+};
+const good: Verdict = {
+  ok: true,
+  reason: '',
+  checks: new Map([
+    ['etcd', [check('handshake', 'passed')]],
+    ['kube-apiserver', [check('handshake', 'passed')]],
+  ]),
+};
+const bad: Verdict = {
+  ok: false,
+  reason: 'etcd: journal check failed: refuses everybody',
+  checks: new Map([['etcd', [check('journal', 'failed', 'refuses everybody')]]]),
+};
+const well: Checks = new Map([
+  ['etcd', [check('handshake', 'passed', 'serves as before')]],
+  ['kube-apiserver', [check('handshake', 'passed', 'serves as before')]],
+]);
+
+/** A node before its change, and everything that rotate needs; tests replace what shall go wrong. */
+async function begin() {
+  const node = await makeNode(parent);
+  const planned = await makeChange(node);
+  const change: Change = { ...planned, fingerprint: fingerprint(planned.components, link.bundles) };
+  const fake = new FakeLink(link.signers);
+  const board = new StatusBoard(() => node.clock.nowMs());
+  const stop = new AbortController();
+  const held: string[] = [];
+  const states: string[] = [];
+  board.listen(({ component, state }) => component === 'etcd' && states.push(state));
+  const deps: RotateDeps = {
+    link: fake,
+    clock: node.clock,
+    log: silentLog,
+    transaction: node.deps(),
+    board,
+    verifier: { remember: async () => ({ components: [] }), verify: async () => good, verifyBefore: async () => well },
+    keyAlgorithm: 'ecdsa-p256',
+    holdPermit: (permitId) => held.push(permitId),
+    remember: async () => {},
+  };
+  const old = await node.tree();
+  return { node, change, fake, board, stop, held, states, deps, old, run: () => rotate(deps, change, stop.signal) };
+}
+
+/** The tree is that of before, and no journal of a change is left. */
+async function assertUntouched(node: FakeNode, old: Record<string, string>): Promise<void> {
+  assert.deepEqual(await node.tree(), old);
+  assert.deepEqual(await listChanges(node.layout), { records: [], problems: [] });
+}
+
+const starts = (node: FakeNode) => ['etcd.service', 'kube-apiserver.service'].map((unit) => node.unit(unit).starts);
+
+describe('rotate', () => {
+  it('keeps a change that was verified, reports its certificates and gives the permit back', async () => {
+    const { node, change, fake, board, held, states, run } = await begin();
+    assert.deepEqual(await run(), { outcome: 'kept' });
+    assert.deepEqual(fake.asked, [`issue ${change.changeId}`, `acquire ${change.changeId}`, 'release p1']);
+    assert.deepEqual(held, ['p1', '']);
+    assert.deepEqual(states, ['pending', 'applying', 'verifying', 'verified']);
+    const status = board.get('etcd');
+    assert.deepEqual(
+      status?.certificates.map(({ profile }) => profile),
+      ['etcd-server', 'etcd-peer'],
+    );
+    assert.deepEqual([status.restarts, status.reason, status.pendingFiles], [1, '', []]);
+    assert.deepEqual(starts(node), [1, 1]);
+    assert.deepEqual(await listChanges(node.layout), { records: [], problems: [] });
+  });
+
+  it('writes the statuses to disk before the first switch', async () => {
+    const { node, deps, board, old, run } = await begin();
+    deps.remember = async () => {
+      assert.equal(board.get('etcd')?.state, 'applying');
+      assert.deepEqual((await node.tree())['/etc/kube-mtls/etcd.env'], old['/etc/kube-mtls/etcd.env']);
+      throw new Error('the disk is full');
+    };
+    assert.deepEqual(await run(), { outcome: 'not-begun', reason: 'the disk is full' });
+    await assertUntouched(node, old);
+  });
+
+  it('says of a component whose unit is left stopped that nothing was proved', async () => {
+    const { deps, board, run } = await begin();
+    const checks = new Map([...good.checks, ['etcd', [check('unit', 'skipped', 'left stopped')]]] as const);
+    deps.verifier.verify = async () => ({ ...good, checks });
+    assert.deepEqual(await run(), { outcome: 'kept' });
+    assert.deepEqual([board.get('etcd')?.state, board.get('etcd')?.reason], ['detected', 'left stopped']);
+    assert.equal(board.get('kube-apiserver')?.state, 'verified');
+  });
+
+  it('undoes a change that fails verification, proves the old state and reports both', async () => {
+    const { node, deps, board, fake, states, old, run } = await begin();
+    deps.verifier.verify = async () => bad;
+    assert.deepEqual(await run(), { outcome: 'undone', reason: bad.reason });
+    await assertUntouched(node, old);
+    assert.deepEqual(states, ['pending', 'applying', 'verifying', 'rolled-back']);
+    const status = board.get('etcd');
+    assert.equal(status?.reason, bad.reason);
+    assert.deepEqual(
+      status?.checks.map(({ summary }) => summary),
+      ['refuses everybody', 'after going back: serves as before'],
+    );
+    assert.equal(status?.restarts, 2);
+    assert.deepEqual(node.peerUrls, ['http://10.0.0.1:2380']);
+    assert.equal(fake.asked.at(-1), 'release p1');
+  });
+
+  it('undoes a change whose unit does not restart, and counts only the restarts that were made', async () => {
+    const { node, deps, board, old, run } = await begin();
+    node.fails = (unit, configuration) => unit === 'etcd.service' && configuration.includes('ETCD_CERT_FILE');
+    deps.verifier.verify = async ({ restarted }) => {
+      assert.equal(restarted.ok, false);
+      return bad;
+    };
+    assert.equal((await run()).outcome, 'undone');
+    await assertUntouched(node, old);
+    assert.deepEqual(starts(node), [2, 0]);
+    assert.deepEqual([board.get('etcd')?.restarts, board.get('kube-apiserver')?.restarts], [2, 0]);
+  });
+
+  it('reports FAILED when the old state is back on disk but does not answer as before', async () => {
+    const { deps, board, run } = await begin();
+    deps.verifier.verify = async () => bad;
+    deps.verifier.verifyBefore = async () => new Map([['etcd', [check('handshake', 'failed', 'nobody answers')]]]);
+    assert.equal((await run()).outcome, 'undone');
+    assert.equal(board.get('etcd')?.state, 'failed');
+    assert.match(board.get('etcd')?.reason ?? '', /refuses everybody; after going back: .*nobody answers/);
+  });
+
+  for (const proved of [true, false]) {
+    it(`a unit that systemd could not start again is ${proved ? 'well when it answers' : 'FAILED'}`, async () => {
+      const { node, deps, board, run } = await begin();
+      deps.verifier.verify = async () => {
+        node.fails = (unit) => unit === 'etcd.service';
+        return bad;
+      };
+      deps.verifier.verifyBefore = async () => (proved ? well : new Map());
+      assert.equal((await run()).outcome, 'undone');
+      assert.equal(board.get('etcd')?.state, proved ? 'rolled-back' : 'failed');
+    });
+  }
+
+  const refusals: [what: string, reason: Reason, state: string][] = [
+    ['policy refuses', 'policy-refused', 'failed'],
+    ['the server does not answer', 'unavailable', 'pending'],
+    ['the request is no good', 'invalid-request', 'failed'],
+  ];
+  for (const [what, reason, state] of refusals) {
+    it(`does not begin when ${what}, and stages nothing`, async () => {
+      const { node, fake, board, held, old, run } = await begin();
+      fake.instead.issue = () => {
+        throw new AppError(reason, 'no such name');
+      };
+      assert.deepEqual(await run(), { outcome: 'not-begun', reason: 'no such name' });
+      await assertUntouched(node, old);
+      assert.deepEqual([board.get('etcd')?.state, board.get('etcd')?.reason], [state, 'not begun: no such name']);
+      assert.deepEqual(held, []);
+      assert.equal(fake.asked.length, 1); // no permit was asked for
+    });
+  }
+
+  it('does not begin with other roots than the plan saw', async () => {
+    const { node, deps, change, old } = await begin();
+    const planned = { ...change, fingerprint: fingerprint(change.components, new Map()) };
+    const outcome = await rotate(deps, planned, new AbortController().signal);
+    assert.match(outcome.outcome === 'not-begun' ? outcome.reason : '', /roots of the server changed/);
+    await assertUntouched(node, old);
+  });
+
+  it('discards what was staged when the permit is refused for good', async () => {
+    const { node, fake, board, old, run } = await begin();
+    fake.instead.acquire = () => {
+      throw new AppError('policy-refused', 'the rollout is paused');
+    };
+    assert.deepEqual(await run(), { outcome: 'not-begun', reason: 'the rollout is paused' });
+    await assertUntouched(node, old);
+    assert.equal(board.get('etcd')?.state, 'failed');
+    assert.ok(!fake.asked.includes('release p1'));
+  });
+
+  it('waits for the permit while somebody else holds it, and says for whom', async () => {
+    const { node, fake, board, run } = await begin();
+    let turns = 0;
+    fake.instead.acquire = () => {
+      if (turns++ < 2) throw new AppError('unavailable', 'w2 holds it', { retryAfterMs: 2000 });
+    };
+    const done = run();
+    await until(() => node.clock.sleeping === 1);
+    assert.deepEqual([board.get('etcd')?.state, board.get('etcd')?.reason], ['waiting-for-permit', 'w2 holds it']);
+    await node.clock.advance(2000);
+    await until(() => node.clock.sleeping === 1);
+    await node.clock.advance(2000);
+    assert.deepEqual(await done, { outcome: 'kept' });
+  });
+
+  it('discards when it is stopped while it waits for the permit', async () => {
+    const { node, fake, board, stop, old, run } = await begin();
+    fake.instead.acquire = () => {
+      throw new AppError('unavailable', 'w2 holds it');
+    };
+    const done = run();
+    await until(() => node.clock.sleeping === 1);
+    stop.abort();
+    await assert.rejects(done, { name: 'AbortError' });
+    await assertUntouched(node, old);
+    assert.equal(board.get('etcd')?.state, 'pending');
+  });
+
+  it('does not begin when a file changed while it waited, and this stops no rollout', async () => {
+    const { node, deps, fake, states, old, run } = await begin();
+    fake.instead.acquire = () => {
+      appendFileSync(node.at('/etc/kube-mtls/etcd.env'), '# by somebody\n');
+    };
+    const outcome = await run();
+    assert.match(outcome.outcome === 'not-begun' ? outcome.reason : '', /etcd\.env changed while the change waited/);
+    assert.deepEqual(states, ['pending', 'applying', 'pending', 'pending']); // never from applying to failed
+    const path = '/etc/kube-mtls/etcd.env';
+    const { [path]: _, ...rest } = await node.tree();
+    const { [path]: __, ...others } = old;
+    assert.deepEqual(rest, others);
+    assert.deepEqual((await listChanges(deps.transaction.layout)).records, []);
+    assert.equal(fake.asked.at(-1), 'release p1');
+  });
+
+  it('discards when it cannot tell how the components stand before', async () => {
+    const { node, deps, fake, held, old, run } = await begin();
+    deps.verifier.remember = async () => {
+      throw new TypeError('no YAML');
+    };
+    assert.deepEqual(await run(), { outcome: 'not-begun', reason: 'no YAML' });
+    await assertUntouched(node, old);
+    assert.deepEqual(held, ['p1', '']);
+    assert.equal(fake.asked.at(-1), 'release p1');
+  });
+
+  const before: Checkpoint[] = ['permitted'];
+  const between: Checkpoint[] = ['switching', 'link-switched', 'file-written', 'switched', 'reloaded'];
+  const later: Checkpoint[] = ['restart-begun', 'member-updated', 'unit-restarted', 'verifying'];
+  for (const at of [...before, ...between, ...later]) {
+    it(`goes all the way back when it is stopped at ${at}, without a verdict`, async () => {
+      const { node, deps, change, fake, board, stop, old } = await begin();
+      deps.transaction = node.deps(async (name) => {
+        if (name === at) stop.abort();
+      });
+      deps.verifier.verify = async (_, signal) => {
+        signal.throwIfAborted();
+        return bad;
+      };
+      deps.verifier.verifyBefore = async () => assert.fail('there is no time for this');
+      await assert.rejects(rotate(deps, change, stop.signal), { name: 'AbortError' });
+      await assertUntouched(node, old);
+      assert.deepEqual(node.peerUrls, ['http://10.0.0.1:2380']);
+      assert.equal(node.unit('etcd.service').running, await node.configuration('etcd.service'));
+      assert.equal(board.get('etcd')?.state, before.includes(at) ? 'pending' : 'detected');
+      assert.equal(fake.asked.at(-1), 'release p1');
+    });
+  }
+
+  it('takes checks that were stopped for no verdict, even when they look failed', async () => {
+    const { node, deps, stop, old, run } = await begin();
+    deps.verifier.verify = async () => {
+      stop.abort();
+      return bad;
+    };
+    await assert.rejects(run(), { name: 'AbortError' });
+    await assertUntouched(node, old);
+  });
+
+  it('keeps what was verified before it was stopped', async () => {
+    const { deps, board, stop, run } = await begin();
+    deps.verifier.verify = async () => {
+      stop.abort();
+      return good;
+    };
+    assert.deepEqual(await run(), { outcome: 'kept' });
+    assert.equal(board.get('etcd')?.state, 'verified');
+  });
+
+  it('rejects and reports FAILED when the undo fails, gives the permit back, and the next recovery ends it', async () => {
+    const { node, deps, board, fake, held, old, run } = await begin();
+    deps.verifier.verify = async () => {
+      node.clusterDown = true; // the old peer URLs cannot be made known
+      return bad;
+    };
+    await assert.rejects(run(), /the etcd cluster does not answer/);
+    assert.equal(board.get('etcd')?.state, 'failed');
+    assert.match(board.get('etcd')?.reason ?? '', /could not be brought to an end.*etcd cluster does not answer/);
+    assert.deepEqual(held, ['p1', '']);
+    assert.equal(fake.asked.at(-1), 'release p1');
+    assert.equal((await listChanges(node.layout)).records[0]?.state.name, 'undoing');
+    node.clusterDown = false;
+    const [recovered] = await recover(node.deps(), new AbortController().signal);
+    assert.equal(recovered?.outcome, 'undone');
+    await assertUntouched(node, old);
+  });
+
+  it('rejects and reports FAILED when a verified change cannot be kept', async () => {
+    const { node, deps, board, change, stop } = await begin();
+    deps.transaction = node.deps(async (name) => {
+      if (name === 'kept') throw new Error('the disk is gone');
+    });
+    await assert.rejects(rotate(deps, change, stop.signal), /the disk is gone/);
+    assert.equal(board.get('etcd')?.state, 'failed');
+    assert.equal((await recover(node.deps(), stop.signal))[0]?.outcome, 'kept');
+  });
+
+  it('ends well although the permit cannot be given back', async () => {
+    const { fake, run } = await begin();
+    fake.instead.release = () => {
+      throw new AppError('unavailable', 'nobody answers');
+    };
+    assert.deepEqual(await run(), { outcome: 'kept' });
+  });
+});

@@ -17,12 +17,15 @@ import { watchJournals } from './journal/watch-journals.ts';
 import type { Layout } from './layout.ts';
 import { createServerLink } from './link/server-link.ts';
 import type { PlanInput } from './plan/plan-input.ts';
+import { lookAtNode } from './reconcile/look.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
 import { recoverNode } from './reconcile/recover-node.ts';
+import { verifyInstalled } from './reconcile/verify-installed.ts';
 import { type AgentSettings, loadAgentState, saveAgentState } from './report/agent-state.ts';
 import { endpointsOf } from './report/endpoints-of.ts';
 import { inventoryMessage } from './report/inventory-message.ts';
 import { StatusBoard } from './report/status-board.ts';
+import { type RotateDeps, rotate } from './rotate.ts';
 import { answerPeerQuestion } from './session/answer-peer-question.ts';
 import { Session } from './session/session.ts';
 import { createCheckpoint } from './stage/checkpoints.ts';
@@ -88,26 +91,32 @@ export async function runAgent(
     endpointsOf: (detected) =>
       endpointsOf(detected, settings?.node.addresses ?? [], settings?.node.cluster.apiEndpoint ?? ''),
   });
-  const reconciler = new Reconciler({
-    layout,
-    run,
+  const rotateDeps: RotateDeps = {
+    link,
     clock,
     log,
-    link,
     board,
-    mode,
     verifier,
-    verify,
     transaction,
     remember,
-    recover: (abort) => recoverNode({ transaction, board, link, log, clock }, abort),
-    failed: state.failed,
     keyAlgorithm: config.keyAlgorithm,
-    intervalMs: config.reconcileInterval,
-    settings: () => settings,
     holdPermit: (held) => {
       permitId = held;
     },
+  };
+  const reconciler = new Reconciler({
+    clock,
+    log,
+    board,
+    mode,
+    remember,
+    failed: state.failed,
+    intervalMs: config.reconcileInterval,
+    settings: () => settings,
+    recover: (abort) => recoverNode({ transaction, board, link, log, clock }, abort),
+    look: (node, abort) => lookAtNode({ layout, run, clock, link }, node, abort),
+    rotate: (change, abort) => rotate(rotateDeps, change, abort),
+    verify: (input, detected, abort) => verifyInstalled({ verify, board }, input, detected, abort),
     onLook: (input) => {
       looked = input;
       session.sendInventory();

@@ -1,5 +1,5 @@
 /** Builds the Debian packages: `npm run build:deb`. Only this file ends the process. */
-import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -76,20 +76,23 @@ async function buildPackage(target: Target, output: string): Promise<void> {
   const file = join(output, `${definition.name}_${release.version}_${architecture}.deb`);
   say(`packing ${file}`);
   const tree = await mkdtemp(join(tmpdir(), `${definition.name}-`));
+  const aside = `${file}.${process.pid}.part`; // whoever takes packages from there never sees half of one
   try {
     const files = await packageFiles({ repository, ...target });
     await stageTree(tree, files, release.epoch);
     await stageTree(tree, await controlFiles(definition, { repository, release, architecture, tree }), release.epoch);
     // Level 1: most of it is the Node.js binary, which level 6 makes a seventh smaller in four times the time.
-    const pack = ['dpkg-deb', '--root-owner-group', '-Zxz', '-z1', '--build', tree, file] as const;
+    const pack = ['dpkg-deb', '--root-owner-group', '-Zxz', '-z1', '--build', tree, aside] as const;
     const environment = ['env', `SOURCE_DATE_EPOCH=${release.epoch}`] as const;
     await runChecked(runCommand, [...environment, ...pack], { timeoutMs: PACK_MS });
+    const { size } = await stat(aside);
+    if (size > MOST_BYTES) throw new Error(`${file} would have ${size} bytes, more than ${MOST_BYTES}`);
+    await rename(aside, file);
+    say(`${file}: ${(size / 1_000_000).toFixed(1)} MB`);
   } finally {
     await rm(tree, { recursive: true, force: true });
+    await rm(aside, { force: true });
   }
-  const { size } = await stat(file);
-  if (size > MOST_BYTES) throw new Error(`${file} has ${size} bytes, more than ${MOST_BYTES}`);
-  say(`${file}: ${(size / 1_000_000).toFixed(1)} MB`);
 }
 
 try {

@@ -101,8 +101,8 @@ async function kubeletReferences(layout: Layout, detected: DetectedKubelet): Pro
   const { tlsCertFile, clientCaFile, rotatesClient } =
     config === undefined ? NOTHING_NAMED : parseKubeletConfig(config);
   const rotateFlag = lastFlag(effectiveFlags, 'rotate-certificates');
-  const rotates = rotateFlag === '' ? rotatesClient : rotateFlag === 'true';
-  const serves = tlsCertFile === '' && lastFlag(effectiveFlags, 'tls-cert-file') === '';
+  const rotates = rotateFlag === undefined ? rotatesClient : rotateFlag === 'true';
+  const serves = tlsCertFile === '' && lastFlag(effectiveFlags, 'tls-cert-file') === undefined;
   const named = [
     { consumer: 'kubelet tlsCertFile', path: tlsCertFile },
     { consumer: 'kubelet authentication.x509.clientCAFile', path: clientCaFile },

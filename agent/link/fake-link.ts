@@ -32,7 +32,7 @@ export interface Instead {
   release?: () => void;
   peers?: () => MessageInitShape<typeof CheckPeersResponseSchema>;
   bundles?: () => void;
-  renew?: (csr: Uint8Array) => MessageInitShape<typeof RenewIdentityResponseSchema>;
+  renew?: (csr: Uint8Array) => Promise<MessageInitShape<typeof RenewIdentityResponseSchema>>;
   session?: () => ClientStream<typeof SessionRequestSchema, typeof SessionResponseSchema>;
 }
 
@@ -108,7 +108,7 @@ export class FakeLink implements ServerLink {
       renewIdentity: async ({ csr }) => {
         this.asked.push('renew');
         if (this.instead.renew === undefined) throw new Error('no renewal in this test');
-        return create(RenewIdentityResponseSchema, this.instead.renew(csr ?? new Uint8Array()));
+        return create(RenewIdentityResponseSchema, await this.instead.renew(csr ?? new Uint8Array()));
       },
       getTrustBundles: async () => {
         this.asked.push('bundles');

@@ -1,27 +1,39 @@
 /** Keeps the node as it should be: looks, plans, makes one change after another, and verifies what needs no change. */
 import { AppError } from '../../common/errors/app-error.ts';
-import type { Component, Mode } from '../../common/names/names.ts';
+import type { Log } from '../../common/log/log.ts';
+import type { Component } from '../../common/names/names.ts';
+import type { Clock } from '../../common/time/clock.ts';
+import type { Detected } from '../detect/detected.ts';
 import type { Change, NodePlan } from '../plan/change.ts';
 import type { PlanInput } from '../plan/plan-input.ts';
 import { planNode } from '../plan/plan-node.ts';
+import type { NodeSettings } from '../plan/settings.ts';
 import type { AgentSettings, FailedChange } from '../report/agent-state.ts';
-import { type RotateDeps, type RotateOutcome, rotate } from '../rotate.ts';
-import { type LookDeps, lookAtNode } from './look.ts';
+import type { RotateOutcome } from '../rotate.ts';
 import type { Recovery } from './recover-node.ts';
-import { reportFound } from './report-found.ts';
-import { type VerifyInstalledDeps, verifyInstalled } from './verify-installed.ts';
+import { type ReportFoundDeps, reportFound } from './report-found.ts';
 
 /** Dependencies. */
-export interface ReconcilerDeps extends LookDeps, RotateDeps, VerifyInstalledDeps {
-  mode: Mode;
+export interface ReconcilerDeps extends ReportFoundDeps {
+  clock: Clock;
+  log: Log;
   intervalMs: number;
+  /** As the server said last; undefined before it said anything. */
   settings(): AgentSettings | undefined;
   /** Changes that were undone, kept over restarts. */
   failed: FailedChange[];
+  /** What a plan is made from; see lookAtNode. */
+  look(settings: NodeSettings, signal: AbortSignal): Promise<PlanInput>;
+  /** Makes one change; see rotate.ts. */
+  rotate(change: Change, signal: AbortSignal): Promise<RotateOutcome>;
+  /** Verifies what needs no change; see verifyInstalled. */
+  verify(input: PlanInput, detected: Detected, signal: AbortSignal): Promise<void>;
   /** Brings a change that was left half-way to its end; see recoverNode. */
   recover(signal: AbortSignal): Promise<Recovery>;
   /** What the node's components refer to, after every look. */
   onLook(input: PlanInput): void;
+  /** Writes statuses, settings and failed changes to disk. */
+  remember(): Promise<void>;
 }
 
 /** What one pass did. */
@@ -86,7 +98,7 @@ export class Reconciler {
         if (!this.#whole) await this.#recover(signal);
         const settings = this.#deps.settings();
         if (settings === undefined) return { ...result, problem: 'the server has not said yet what this node is' };
-        const input = await lookAtNode(this.#deps, settings.node, signal);
+        const input = await this.#deps.look(settings.node, signal);
         const plan = planNode(input);
         this.#deps.onLook(input);
         if (!this.#whole) return { ...result, problem: 'a change is neither kept nor undone: see status and the log' };
@@ -117,7 +129,7 @@ export class Reconciler {
 
   async #make(change: Change, settings: AgentSettings, signal: AbortSignal): Promise<RotateOutcome> {
     this.#whole = false;
-    const outcome = await rotate(this.#deps, change, signal);
+    const outcome = await this.#deps.rotate(change, signal);
     this.#whole = outcome.outcome !== 'not-begun'; // what was staged may have withstood its removal
     for (const { component } of change.components) {
       if (outcome.outcome === 'kept') this.#verified.add(component);
@@ -168,11 +180,12 @@ export class Reconciler {
     const blocked = new Set(plan.problems.map(({ component }) => component));
     for (const detected of input.detected.components) {
       const { component } = detected;
-      const proved = this.#verified.has(component) && this.#deps.board.get(component)?.state !== 'detected';
-      if (changing.has(component) || blocked.has(component) || proved) continue;
-      await verifyInstalled(this.#deps, input, detected, signal);
+      const state = this.#deps.board.get(component)?.state;
       // one that has not come back yet, say after a boot, is looked at again
-      if (this.#deps.board.get(component)?.state !== 'degraded') this.#verified.add(component);
+      const proved = this.#verified.has(component) && state !== 'detected' && state !== 'degraded';
+      if (changing.has(component) || blocked.has(component) || proved) continue;
+      await this.#deps.verify(input, detected, signal);
+      this.#verified.add(component);
     }
     await this.#deps.remember();
   }

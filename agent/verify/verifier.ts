@@ -125,7 +125,8 @@ export function failureOf(checks: Checks): string | undefined {
     const failed = outcomes.filter(({ result }) => result === 'failed');
     const first = failed.find(({ kind }) => kind === 'journal' || kind === 'peers') ?? failed[0];
     if (first === undefined) continue;
-    const line = first.evidence[0];
+    // a classified line tells why; systemd's "Main process exited" only tells that
+    const line = first.evidence.find(({ cause }) => cause !== '' && cause !== 'start-failed') ?? first.evidence[0];
     const quoted = line === undefined ? '' : ` | ${line.source}: ${line.line}`;
     return `${component}: ${first.kind} check failed: ${first.summary}${quoted}`;
   }

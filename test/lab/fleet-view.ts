@@ -16,6 +16,7 @@ export interface ComponentView {
   state: string;
   reason?: string;
   restarts?: number;
+  updatedAt?: string;
   checks?: CheckView[];
   certificates?: { profile: string; serial: string; path: string }[];
 }
@@ -45,14 +46,24 @@ export class FleetView {
     return (await this.node(node)).components?.find((each) => each.component === wanted);
   }
 
-  /** Waits until a component is in one of the states; fails with what it is in. */
-  async until(node: string, component: string, states: readonly string[], timeoutMs: number): Promise<ComponentView> {
+  /**
+   * Waits until a component is in one of the states; fails with what it is in.
+   *
+   * @param since - what it was seen as before, which does not count
+   */
+  async until(
+    node: string,
+    component: string,
+    states: readonly string[],
+    timeoutMs: number,
+    since?: ComponentView,
+  ): Promise<ComponentView> {
     const wanted = states.map((state) => `COMPONENT_STATE_${state}`);
     const endMs = Date.now() + timeoutMs;
     let last: ComponentView | undefined;
     for (;;) {
       last = await this.component(node, component).catch(() => undefined);
-      if (last !== undefined && wanted.includes(last.state)) return last;
+      if (last !== undefined && wanted.includes(last.state) && last.updatedAt !== since?.updatedAt) return last;
       if (Date.now() > endMs) {
         throw new Error(`${component} on ${node} is not ${states.join(' or ')} but ${JSON.stringify(last, null, 1)}`);
       }

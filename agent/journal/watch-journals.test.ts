@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { silentLog } from '../../common/log/log.ts';
+import type { ComponentState } from '../../common/names/names.ts';
+import { FakeClock } from '../../common/time/fake-clock.ts';
+import type { TlsObservationSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import { Component } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import { StatusBoard } from '../report/status-board.ts';
+import { OwnCalls } from '../verify/own-calls.ts';
+import { FindingLog } from './finding-log.ts';
+import type { SpawnProgram } from './spawn-program.ts';
+import { watchJournals } from './watch-journals.ts';
+
+const LOGGED_MS = 1_795_519_998_821;
+
+/** A line of an etcd that a caller from that address refused. */
+const refusedBy = (remote: string) =>
+  `{"level":"warn","msg":"rejected connection","remote-addr":"${remote}","error":"remote error: tls: bad certificate"}`;
+/** A line of a client of the API server at that address, which it does not trust. */
+const distrusts = (remote: string) =>
+  `E0101 00:00:00.000000 1 reflector.go:138] failed to list *v1.Node: Get "https://${remote}/api/v1/nodes": ` +
+  'x509: certificate signed by unknown authority';
+
+/** The watch of a node whose journals the test writes. */
+async function begin(test: TestContext) {
+  const clock = new FakeClock();
+  const board = new StatusBoard(() => clock.nowMs());
+  const findings = new FindingLog();
+  const own = new OwnCalls();
+  const told: MessageInitShape<typeof TlsObservationSchema>[] = [];
+  const lines: string[] = [];
+  let wake: () => void = () => {};
+  let over = false;
+  const argvs: string[][] = [];
+  const spawn: SpawnProgram = (argv) => {
+    argvs.push([...argv]);
+    const ended = Promise.withResolvers<{ code: number; stderr: string }>();
+    async function* stdout() {
+      for (;;) {
+        const line = lines.shift();
+        if (line !== undefined) yield Buffer.from(line);
+        else if (over) return;
+        else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      }
+    }
+    const kill = () => {
+      over = true;
+      wake();
+      ended.resolve({ code: 137, stderr: '' });
+    };
+    return { stdout: stdout(), ended: ended.promise, kill };
+  };
+  const stop = new AbortController();
+  const observe = (observation: (typeof told)[number]) => told.push(observation);
+  const watching = watchJournals(
+    { journal: { spawn, clock, log: silentLog }, clock, board, findings, own, observe },
+    stop.signal,
+  );
+  test.after(async () => {
+    stop.abort();
+    await watching;
+  });
+  let cursor = 0;
+  const write = async (unit: string, ...messages: string[]) => {
+    for (const message of messages) {
+      const fields = { __CURSOR: `c${cursor++}`, __REALTIME_TIMESTAMP: `${LOGGED_MS}017`, _PID: '87', _UID: '0' };
+      lines.push(`${JSON.stringify({ ...fields, _SYSTEMD_UNIT: unit, MESSAGE: message })}\n`);
+    }
+    wake();
+    await clock.advance(0);
+  };
+  await clock.advance(0);
+  return { clock, board, findings, own, told, argvs, write, stop, watching };
+}
+
+describe('watchJournals', () => {
+  it('tells of a failure, with its line and the time at which it was logged', async (test) => {
+    const { told, argvs, write } = await begin(test);
+    await write('etcd.service', refusedBy('10.0.0.5:43210'));
+    const [{ loggedAt, ...observation } = assert.fail()] = told;
+    assert.deepEqual(observation, {
+      component: Component.ETCD,
+      unit: 'etcd.service',
+      cause: 'refused-by-peer',
+      fault: 'own',
+      remote: '10.0.0.5:43210',
+      line: refusedBy('10.0.0.5:43210'),
+    });
+    assert.equal(Number(loggedAt?.seconds) * 1000 + (loggedAt?.nanos ?? 0) / 1e6, LOGGED_MS);
+    for (const unit of ['etcd', 'kube-apiserver', 'kubelet', 'kube-controller-manager', 'kube-scheduler']) {
+      assert.ok(argvs[0]?.includes(`--unit=${unit}.service`), unit);
+    }
+  });
+
+  it('tells the same once a minute, whichever port the caller has', async (test) => {
+    const { clock, told, findings, write } = await begin(test);
+    await write('etcd.service', refusedBy('10.0.0.5:43210'), refusedBy('10.0.0.5:43211'));
+    await clock.advance(59_999);
+    await write('etcd.service', refusedBy('10.0.0.5:43212'));
+    assert.equal(told.length, 1);
+    await clock.advance(1);
+    await write('etcd.service', refusedBy('10.0.0.5:43213'), refusedBy('10.0.0.5:43214'));
+    assert.equal(told.length, 2);
+    assert.equal(findings.since(0).length, 5);
+  });
+
+  it('tells of each caller, each server and each speaker', async (test) => {
+    const { told, write } = await begin(test);
+    await write('etcd.service', refusedBy('10.0.0.5:1'), refusedBy('10.0.0.6:1'));
+    await write('kubelet.service', distrusts('10.0.0.1:6443'), distrusts('10.0.0.1:7443'));
+    assert.deepEqual(
+      told.map(({ remote }) => remote),
+      ['10.0.0.5:1', '10.0.0.6:1', '10.0.0.1:6443', '10.0.0.1:7443'],
+    );
+  });
+
+  it('tells no more than a hundred a minute, whoever knocks', async (test) => {
+    const { clock, told, write } = await begin(test);
+    await write('etcd.service', ...Array.from({ length: 150 }, (_, host) => refusedBy(`10.0.1.${host}:1`)));
+    assert.equal(told.length, 100);
+    await clock.advance(60_000);
+    await write('etcd.service', refusedBy('10.0.2.1:1'));
+    assert.equal(told.length, 101);
+  });
+
+  const states: [state: ComponentState, told: number][] = [
+    ['verified', 1],
+    ['waiting-for-permit', 1],
+    ['rolled-back', 1],
+    ['applying', 0],
+    ['verifying', 0],
+  ];
+  for (const [state, count] of states) {
+    it(`tells ${count} of a component that is ${state}, and none is forgotten`, async (test) => {
+      const { board, told, findings, write } = await begin(test);
+      board.set('etcd', { state });
+      await write('etcd.service', refusedBy('10.0.0.5:1'));
+      assert.equal(told.length, count);
+      assert.equal(findings.since(0).length, 1);
+      board.set('etcd', { state: 'verified' });
+      await write('etcd.service', refusedBy('10.0.0.5:2'));
+      assert.equal(told.length, 1); // what was kept back does not count as told
+    });
+  }
+
+  it('keeps what programs say that are no components of ours, to answer others', async (test) => {
+    const { told, findings, write } = await begin(test);
+    await write('kube-controller-manager.service', distrusts('10.0.0.1:6443'));
+    assert.deepEqual([told.length, findings.since(0)[0]?.speaker], [0, 'kube-controller-manager']);
+  });
+
+  it('says nothing of our own probes, of what is no failure, and of other units', async (test) => {
+    const { own, told, findings, write } = await begin(test);
+    const probe = own.remembering(async ({ onConnect }) => {
+      onConnect?.('127.0.0.1:40000');
+      return { kind: 'unreachable', detail: '' };
+    });
+    const request = { host: '127.0.0.1', port: 2379, tls: undefined, method: 'GET', path: '/', timeoutMs: 1 } as const;
+    await probe({ ...request, signal: new AbortController().signal });
+    await write('etcd.service', refusedBy('127.0.0.1:40000'), 'ready to serve client requests', 'hello');
+    await write('sshd.service', refusedBy('10.0.0.5:1'));
+    assert.deepEqual([told.length, findings.since(0).length], [0, 0]);
+  });
+
+  it('ends when the signal fires', async (test) => {
+    const { stop, watching } = await begin(test);
+    stop.abort();
+    await watching;
+  });
+});

@@ -1,0 +1,285 @@
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { silentLog } from '../../common/log/log.ts';
+import type { Component } from '../../common/names/names.ts';
+import { FakeClock } from '../../common/time/fake-clock.ts';
+import { until } from '../../common/time/until-for-tests.ts';
+import type { Change } from '../plan/change.ts';
+import { FakeCluster } from '../plan/fake-cluster.ts';
+import type { AgentSettings, FailedChange } from '../report/agent-state.ts';
+import { StatusBoard } from '../report/status-board.ts';
+import type { RotateOutcome } from '../rotate.ts';
+import { Reconciler, type ReconcilerDeps } from './reconciler.ts';
+import type { Recovery } from './recover-node.ts';
+
+const INTERVAL_MS = 300_000;
+const undone: RotateOutcome = { outcome: 'undone', reason: 'nobody trusts it' };
+
+/** The reconciler of a control plane node whose etcd and API server have no certificates of ours yet. */
+async function begin(test: TestContext, make = FakeCluster.controlPlane) {
+  const cluster = await make();
+  test.after(() => cluster.remove());
+  const clock = new FakeClock();
+  const board = new StatusBoard(() => clock.nowMs());
+  const state = {
+    outcome: async (change: Change): Promise<RotateOutcome> => {
+      await cluster.apply({ changes: [change], problems: [] });
+      return { outcome: 'kept' };
+    },
+    recovery: async (): Promise<Recovery> => ({ whole: true, judged: [] }),
+    settings: {
+      ...{ generation: 1, heartbeatMs: 10_000, node: cluster.settings, rolloutPaused: false, retryGeneration: 1 },
+    } as AgentSettings | undefined, // absent in some tests
+    looks: 0,
+    recoveries: 0,
+    remembered: 0,
+    failVerification: false,
+  };
+  const failed: FailedChange[] = [];
+  const made: Component[][] = [];
+  const verified: Component[] = [];
+  const deps: ReconcilerDeps = {
+    clock,
+    board,
+    failed,
+    log: silentLog,
+    mode: 'enforce',
+    intervalMs: INTERVAL_MS,
+    settings: () => state.settings,
+    recover: async () => {
+      state.recoveries++;
+      return state.recovery();
+    },
+    look: async () => {
+      state.looks++;
+      return cluster.input();
+    },
+    rotate: async (change) => {
+      made.push(change.components.map(({ component }) => component));
+      return state.outcome(change);
+    },
+    verify: async (_, { component }) => {
+      verified.push(component);
+      board.set(component, { state: state.failVerification ? 'degraded' : 'verified' });
+    },
+    onLook: () => {},
+    remember: async () => {
+      state.remembered++;
+    },
+  };
+  const stop = new AbortController();
+  const reconciler = new Reconciler(deps);
+  const pass = (again = false) => reconciler.pass(stop.signal, again);
+  return { cluster, clock, board, state, failed, made, verified, deps, stop, reconciler, pass };
+}
+
+describe('Reconciler', () => {
+  it('makes one change after another, planning anew after each, then verifies what needs none', async (test) => {
+    const { made, state, verified, board, pass } = await begin(test);
+    const { outcomes, problem } = await pass();
+    assert.equal(problem, '');
+    assert.deepEqual(
+      outcomes.map(({ outcome }) => outcome.outcome),
+      made.map(() => 'kept'),
+    );
+    assert.deepEqual(made[0], ['etcd', 'kube-apiserver']);
+    assert.equal(state.looks, made.length + 1);
+    assert.deepEqual(verified, ['etcd', 'kube-apiserver']); // the board says only that they were found: rotate is a fake
+    assert.equal(board.get('etcd')?.state, 'verified');
+    await pass();
+    assert.deepEqual([made.length, verified.length], [1, 2]);
+  });
+
+  it('does not try an undone change again until an operator resumes, and then once', async (test) => {
+    const { made, state, failed, pass } = await begin(test);
+    state.outcome = async () => undone;
+    assert.deepEqual((await pass()).outcomes[0]?.outcome, undone);
+    await pass();
+    await pass();
+    assert.equal(made.length, 1);
+    assert.deepEqual(
+      failed.map(({ reason, retryGeneration }) => [reason, retryGeneration]),
+      [['nobody trusts it', 1]],
+    );
+    if (state.settings !== undefined) state.settings = { ...state.settings, retryGeneration: 2 };
+    await pass();
+    await pass();
+    assert.equal(made.length, 2);
+    assert.deepEqual(
+      failed.map(({ retryGeneration }) => retryGeneration),
+      [2],
+    );
+  });
+
+  it('tries it again on an operator’s word, once a pass, and forgives it when it is kept', async (test) => {
+    const { made, state, failed, pass } = await begin(test);
+    const well = state.outcome;
+    state.outcome = async () => undone;
+    await pass();
+    await pass(true);
+    assert.equal(made.length, 2);
+    state.outcome = well;
+    await pass(true);
+    assert.deepEqual([made.length, failed], [3, []]);
+  });
+
+  it('tries a change that differs', async (test) => {
+    const { cluster, made, state, pass } = await begin(test);
+    state.outcome = async () => undone;
+    await pass();
+    cluster.settings = { ...cluster.settings, addresses: ['10.77.0.10', '10.77.0.99'] };
+    await pass();
+    assert.equal(made.length, 2);
+  });
+
+  it('comes again to what was not begun in the next pass, not in the same', async (test) => {
+    const { made, state, failed, pass } = await begin(test);
+    state.outcome = async () => ({ outcome: 'not-begun', reason: 'the server does not answer' });
+    await pass();
+    assert.deepEqual([made.length, failed], [1, []]);
+    await pass();
+    assert.equal(made.length, 2);
+  });
+
+  it('recovers before it begins, and again after whatever may have left something behind', async (test) => {
+    const { state, made, pass } = await begin(test);
+    state.outcome = async () => ({ outcome: 'not-begun', reason: 'no' });
+    await pass();
+    assert.equal(state.recoveries, 2);
+    state.outcome = async () => {
+      throw new Error('the undo failed');
+    };
+    assert.equal((await pass()).problem, 'the undo failed');
+    assert.equal(state.recoveries, 2);
+    state.outcome = async () => undone;
+    await pass();
+    assert.deepEqual([state.recoveries, made.length], [3, 3]);
+    await pass();
+    assert.equal(state.recoveries, 3);
+  });
+
+  it('begins nothing, and reports nothing new, while a change is neither kept nor undone', async (test) => {
+    const { state, made, board, pass } = await begin(test);
+    state.recovery = async () => ({ whole: false, judged: [] });
+    board.set('etcd', { state: 'failed', reason: 'could not be put back' });
+    assert.match((await pass()).problem, /neither kept nor undone/);
+    assert.equal(board.get('etcd')?.reason, 'could not be put back');
+    assert.deepEqual(made, []);
+    state.recovery = async () => ({ whole: true, judged: [] });
+    await pass();
+    assert.equal(made.length, 1);
+  });
+
+  it('takes over the verdict on a change whose undo a recovery ended', async (test) => {
+    const { cluster, state, made, failed, board, pass } = await begin(test);
+    const fingerprint = (await cluster.plan()).changes[0]?.fingerprint ?? assert.fail('nothing to change');
+    state.recovery = async () => ({ whole: true, judged: [{ fingerprint, reason: 'refuses everybody' }] });
+    board.set('etcd', { state: 'rolled-back', reason: 'refuses everybody' });
+    await pass();
+    assert.deepEqual(made, []);
+    assert.deepEqual(failed, [{ fingerprint, reason: 'refuses everybody', retryGeneration: 1 }]);
+    assert.equal(board.get('etcd')?.state, 'rolled-back');
+  });
+
+  it('only looks in observe mode, and says so to whoever applies', async (test) => {
+    const { deps, made, board, state } = await begin(test);
+    const reconciler = new Reconciler({ ...deps, mode: 'observe' });
+    assert.equal((await reconciler.pass(new AbortController().signal, false)).problem, '');
+    assert.match((await reconciler.pass(new AbortController().signal, true)).problem, /only observes/);
+    assert.deepEqual(made, []);
+    assert.equal(board.get('etcd')?.state, 'detected');
+    assert.match(board.get('etcd')?.reason ?? '', /^observing only; would change: /);
+    assert.ok(state.remembered > 0); // the command plan reads the settings from disk
+  });
+
+  it('begins nothing while the rollout is paused, and says so to whoever applies', async (test) => {
+    const { state, made, pass } = await begin(test);
+    if (state.settings !== undefined) state.settings = { ...state.settings, rolloutPaused: true };
+    assert.equal((await pass()).problem, '');
+    assert.match((await pass(true)).problem, /rollout is paused/);
+    assert.deepEqual(made, []);
+  });
+
+  it('waits until the server has said what the node is', async (test) => {
+    const { state, pass } = await begin(test);
+    state.settings = undefined;
+    assert.match((await pass()).problem, /has not said yet/);
+    assert.equal(state.looks, 0);
+  });
+
+  it('verifies again what was degraded, and everything on an operator’s word', async (test) => {
+    const { state, verified, reconciler, stop, pass } = await begin(test, FakeCluster.worker);
+    state.failVerification = true;
+    await pass();
+    await pass();
+    assert.deepEqual(verified, ['kubelet', 'kubelet']);
+    state.failVerification = false;
+    await pass();
+    await pass();
+    assert.equal(verified.length, 3);
+    await reconciler.verifyAll(stop.signal);
+    assert.equal(verified.length, 4);
+  });
+
+  it('runs one pass at a time; an operator’s pass waits for the one under way and is another', async (test) => {
+    const { state, made, pass } = await begin(test);
+    let release: (outcome: RotateOutcome) => void = () => {};
+    state.outcome = () =>
+      new Promise((resolve) => {
+        release = resolve;
+      });
+    const first = pass();
+    await until(() => made.length === 1);
+    const same = pass();
+    const again = pass(true);
+    release(undone);
+    assert.deepEqual(await same, await first);
+    await until(() => made.length === 2);
+    release(undone);
+    assert.equal((await again).outcomes.length, 1);
+  });
+
+  it('passes at the interval, and at once when woken, also in the middle of a pass', async (test) => {
+    const { clock, state, reconciler, stop } = await begin(test, FakeCluster.worker);
+    const rests = (looks: number) => until(() => state.looks === looks && clock.sleeping === 1);
+    const running = reconciler.run(stop.signal);
+    await rests(2); // a change, and a look after it
+    await clock.advance(INTERVAL_MS);
+    await rests(3);
+    reconciler.wake();
+    await rests(4);
+    const { settings } = state;
+    state.settings = undefined;
+    reconciler.wake();
+    await until(() => clock.sleeping === 1);
+    assert.equal(state.looks, 4);
+    state.settings = settings;
+    reconciler.wake();
+    reconciler.wake();
+    await rests(5);
+    stop.abort();
+    await assert.rejects(running, { name: 'AbortError' });
+  });
+
+  it('tells of a look that fails, and goes on', async (test) => {
+    const { deps, state, pass } = await begin(test, FakeCluster.worker);
+    const look = deps.look;
+    deps.look = async () => {
+      throw new Error('the server does not answer');
+    };
+    assert.equal((await pass()).problem, 'the server does not answer');
+    deps.look = look;
+    assert.equal((await pass()).problem, '');
+    assert.equal(state.looks, 2);
+  });
+
+  it('rejects when the signal fires in the middle of a change', async (test) => {
+    const { state, stop, pass, failed } = await begin(test);
+    state.outcome = async () => {
+      stop.abort();
+      return stop.signal.throwIfAborted() ?? undone;
+    };
+    await assert.rejects(pass(), { name: 'AbortError' });
+    assert.deepEqual(failed, []);
+  });
+});

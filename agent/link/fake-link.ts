@@ -6,6 +6,7 @@ import { parseCsr } from '../../common/x509/csr.ts';
 import { newSerial, type Signer, signCertificate } from '../../common/x509/sign.ts';
 import {
   AcquireRestartPermitResponseSchema,
+  type CheckPeersRequestSchema,
   CheckPeersResponseSchema,
   ReleaseRestartPermitResponseSchema,
   type SessionRequestSchema,
@@ -30,7 +31,9 @@ export interface Instead {
   /** Called for each wish; the permit is granted when it returns. */
   acquire?: (signal: AbortSignal | undefined) => Promise<void> | void;
   release?: () => void;
-  peers?: () => MessageInitShape<typeof CheckPeersResponseSchema>;
+  peers?: (
+    request: MessageInitShape<typeof CheckPeersRequestSchema>,
+  ) => MessageInitShape<typeof CheckPeersResponseSchema>;
   bundles?: () => void;
   renew?: (csr: Uint8Array) => Promise<MessageInitShape<typeof RenewIdentityResponseSchema>>;
   session?: () => ClientStream<typeof SessionRequestSchema, typeof SessionResponseSchema>;
@@ -86,10 +89,10 @@ export class FakeLink implements ServerLink {
         this.instead.release?.();
         return create(ReleaseRestartPermitResponseSchema);
       },
-      checkPeers: async ({ component, permitId }) => {
-        this.asked.push(`peers ${component} ${permitId}`);
+      checkPeers: async (request) => {
+        this.asked.push(`peers ${request.component} ${request.permitId}`);
         const passed = { check: { kind: CheckKind.PEERS, result: CheckResult.PASSED, summary: 'no complaint' } };
-        return create(CheckPeersResponseSchema, this.instead.peers?.() ?? passed);
+        return create(CheckPeersResponseSchema, this.instead.peers?.(request) ?? passed);
       },
     },
     certificates: {

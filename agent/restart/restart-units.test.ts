@@ -104,7 +104,25 @@ describe('restartUnits', () => {
     const { components } = await loadChange(node.layout, applied.record.changeId);
     assert.deepEqual(
       components.map(({ restartBegun }) => restartBegun),
-      [true, false],
+      [true, true], // the API server was stopped before etcd restarted
+    );
+  });
+
+  it('stops what depends on etcd before etcd restarts, and starts it last', async () => {
+    const node = await makeNode(parent);
+    const applied = await apply(node);
+    const states: string[] = [];
+    const deps = node.deps(async (name) => {
+      if (name === 'restart-begun') states.push(node.unit('kube-apiserver.service').activeState);
+    });
+    const { units } = await restartUnits(deps, applied);
+    assert.deepEqual(states, ['inactive', 'inactive']);
+    assert.deepEqual(
+      units.map(({ unit, ok }) => [unit, ok]),
+      [
+        ['etcd.service', true],
+        ['kube-apiserver.service', true],
+      ],
     );
   });
 

@@ -5,6 +5,7 @@ import { advanceChange } from '../stage/change-journal.ts';
 import { type ChangeRecord, permitOf, withComponent } from '../stage/change-record.ts';
 import type { TransactionDeps } from '../stage/transaction.ts';
 import { type RestartedUnit, restartUnit } from './restart-unit.ts';
+import { dependantsOf, stopUnit } from './stop-dependants.ts';
 
 /** A change whose units were restarted, or of which one would not. Only {@link restartUnits} makes it. */
 export interface RestartedChange {
@@ -20,7 +21,7 @@ export interface RestartedChange {
 }
 
 /**
- * Restarts the units in order and stops at the first that fails. A member's new peer URLs are made known right before it.
+ * Restarts the units in order, what depends on etcd stopped before it, and goes no further than the first that fails. A member's new peer URLs are made known right before it.
  *
  * @throws AppError 'unavailable' when the signal fires, or when systemd or the etcd cluster does not answer; undo then
  */
@@ -34,6 +35,16 @@ export async function restartUnits(
   const units: RestartedUnit[] = [];
   const leftStopped: string[] = [];
   let { record } = applied;
+  const wanted = record.components.filter(({ unitBefore }) => unitBefore?.wanted === true);
+  for (const { component, unit } of dependantsOf(wanted)) {
+    signal?.throwIfAborted();
+    record = await advanceChange(layout, withComponent(record, component, { restartBegun: true }), {
+      name: 'restarting',
+      permitId,
+    });
+    await stopUnit(deps.run, unit, signal);
+    await deps.checkpoint('dependant-stopped');
+  }
   for (const { component, unit, unitBefore, memberUpdate } of applied.record.components) {
     if (unitBefore?.wanted !== true) {
       leftStopped.push(unit);

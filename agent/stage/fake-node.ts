@@ -154,6 +154,9 @@ export class FakeNode {
         return done;
       case 'reset-failed':
         return done;
+      case 'stop':
+        Object.assign(this.unit(name), { activeState: 'inactive', subState: 'dead', result: 'success' });
+        return done;
       case 'restart':
         if (await this.start(name)) return done;
         return {

@@ -85,7 +85,7 @@ describe('undoChange', () => {
     const { units } = await undoChange(node.deps(), applied.record, 'test');
     assert.deepEqual(
       units.map(({ unit }) => unit),
-      ['etcd.service'],
+      ['etcd.service', 'kube-apiserver.service'],
     );
   });
 

@@ -3,6 +3,7 @@ import { AppError, messageOf } from '../../common/errors/app-error.ts';
 import { runChecked } from '../../common/run/command.ts';
 import type { MemberUpdate } from '../plan/change.ts';
 import { type RestartedUnit, restartUnit } from '../restart/restart-unit.ts';
+import { dependantsOf, stopUnit } from '../restart/stop-dependants.ts';
 import { showUnit, type UnitState } from '../restart/unit-state.ts';
 import { advanceChange, freeReserve, loadChange } from '../stage/change-journal.ts';
 import {
@@ -68,6 +69,7 @@ export async function undoChange(
   record = await restoreFiles(deps, record);
   await runChecked(deps.run, ['systemctl', 'daemon-reload']);
   await deps.checkpoint('undo-reloaded');
+  await stopDependants(deps, record, signal);
   const units: RestartedUnit[] = [];
   const pending: MemberUpdate[] = [];
   for (const component of record.components) {
@@ -94,6 +96,30 @@ export async function undoChange(
   await deps.checkpoint('undone');
   deps.log.warn('change undone', { changeId: record.changeId, detail: undoing.reason, count: units.length });
   return result(record, 'undone', undoing.reason, units);
+}
+
+/** As on the way forward: what depends on etcd stops before etcd restarts. */
+async function stopDependants(
+  deps: TransactionDeps,
+  { components }: ChangeRecord,
+  signal?: AbortSignal,
+): Promise<void> {
+  const [etcd] = components;
+  if (etcd === undefined || !(await isUnitDisturbed(deps, etcd, signal))) return;
+  for (const component of dependantsOf(components)) {
+    if (!(await isUnitDisturbed(deps, component, signal))) continue;
+    await stopUnit(deps.run, component.unit, signal);
+    await deps.checkpoint('undo-dependant-stopped');
+  }
+}
+
+async function isUnitDisturbed(
+  deps: TransactionDeps,
+  component: ComponentRecord,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const state = await showUnit(deps.run, component.unit, signal).catch(gone);
+  return state !== undefined && isDisturbed(component, state);
 }
 
 /** Restarts a component's process with the old files; undefined when it was not disturbed. */

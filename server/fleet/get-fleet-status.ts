@@ -4,6 +4,7 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { Clock } from '../../common/time/clock.ts';
 import type { GetFleetStatusResponseSchema } from '../../proto/gen/kubemtls/v1/fleet_pb.js';
 import { ComponentState } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import type { ServerConfig } from '../config/server-config.ts';
 import type { Coordinator } from '../permit/coordinator.ts';
 import { showRollout } from '../rollout/rollout.ts';
 import { type AuthorityView, authoritySummary, type FleetDeps, lastSeenMs, nodeSummary, skewMs } from './summaries.ts';
@@ -16,6 +17,7 @@ export interface FleetStatusDeps extends FleetDeps {
   authorityViews: () => AuthorityView[];
   cluster: string;
   version: string;
+  config: Pick<ServerConfig, 'lifetimes'>;
 }
 
 /** Answers GetFleetStatus. Revoked nodes are left out; ListNodes shows them. */
@@ -44,6 +46,12 @@ export async function getFleetStatus(
     nodes: nodes.map((node) => nodeSummary(node, deps)),
     authorities: authorities.map(authoritySummary),
     rollout: await showRollout(deps),
-    warnings: warningsOf({ nowMs, nodes: watched, authorities, rollout: await deps.store.getRollout() }),
+    warnings: warningsOf({
+      nowMs,
+      nodes: watched,
+      authorities,
+      rollout: await deps.store.getRollout(),
+      lifetimes: deps.config.lifetimes,
+    }),
   };
 }

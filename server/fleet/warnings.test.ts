@@ -56,6 +56,7 @@ describe('warnings', () => {
       {},
       [/^etcd-server of w1 ended at/],
     ],
+    ['an identity that is about to be renewed', { node: node({ identityNotAfterMs: NOW_MS + 9 * DAY_MS }) }, {}, []],
     [
       'an identity near its end',
       { node: node({ identityNotAfterMs: NOW_MS + DAY_MS }) },
@@ -106,7 +107,8 @@ describe('warnings', () => {
 function base(watched: Partial<WatchedNode>): WarningsInput {
   const rollout = { paused: false, reason: '', node: '', pausedAtMs: 0, retryGeneration: 0 };
   const well = { node: node({}), online: true, lastSeenAtMs: NOW_MS, skewMs: 0, statuses: [] };
-  return { nowMs: NOW_MS, nodes: [{ ...well, ...watched }], authorities: [], rollout };
+  const lifetimes = { componentsMs: 365 * DAY_MS, profilesMs: {}, identityMs: 30 * DAY_MS };
+  return { nowMs: NOW_MS, nodes: [{ ...well, ...watched }], authorities: [], rollout, lifetimes };
 }
 
 function node(fields: Parameters<typeof sampleNode>[0]) {

@@ -2,6 +2,7 @@
 import { type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt';
 import { componentStates, components, profiles } from '../../common/names/names.ts';
 import type { ComponentStatus } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import type { ServerConfig } from '../config/server-config.ts';
 import type { NodeRecord, RolloutRecord } from '../store/store.ts';
 import type { AuthorityView } from './summaries.ts';
 
@@ -20,6 +21,8 @@ export interface WarningsInput {
   nodes: readonly WatchedNode[];
   authorities: readonly AuthorityView[];
   rollout: RolloutRecord;
+  /** How long certificates live: one that renews itself is worth a warning only when its renewal is overdue. */
+  lifetimes: Pick<ServerConfig['lifetimes'], 'componentsMs' | 'profilesMs' | 'identityMs'>;
 }
 
 const DAY_MS = 86_400_000;
@@ -36,7 +39,7 @@ export function warningsOf(input: WarningsInput): string[] {
     ...nodes.flatMap(failures),
     ...nodes.flatMap((it) => (it.online ? [] : [`${it.node.name} is not connected since ${iso(it.lastSeenAtMs)}`])),
     ...input.authorities.flatMap((it) => ending(`the ${it.authority} CA`, it.notAfterMs, nowMs)),
-    ...nodes.flatMap((it) => endings(it, nowMs)),
+    ...nodes.flatMap((it) => endings(it, input)),
     ...nodes.flatMap(skew),
   ];
   const rest = all.length - MOST_WARNINGS;
@@ -51,14 +54,22 @@ function failures({ node, statuses }: WatchedNode): string[] {
   });
 }
 
-function endings({ node, statuses }: WatchedNode, nowMs: number): string[] {
+function endings({ node, statuses }: WatchedNode, { nowMs, lifetimes }: WarningsInput): string[] {
   const used = statuses.flatMap((status) =>
     status.certificates.flatMap((it) => {
-      const what = profiles.toWord(it.profile) ?? `a certificate of ${components.toWord(status.component)}`;
-      return ending(`${what} of ${node.name}`, msOf(it.notAfter), nowMs);
+      const profile = profiles.toWord(it.profile);
+      const lifetimeMs = (profile && lifetimes.profilesMs[profile]) ?? lifetimes.componentsMs;
+      const what = profile ?? `a certificate of ${components.toWord(status.component)}`;
+      return overdue(`${what} of ${node.name}`, msOf(it.notAfter), lifetimeMs, nowMs);
     }),
   );
-  return [...ending(`the identity of ${node.name}`, node.identityNotAfterMs, nowMs), ...used];
+  return [...overdue(`the identity of ${node.name}`, node.identityNotAfterMs, lifetimes.identityMs, nowMs), ...used];
+}
+
+/** Renewal begins with a third of the life left; with a quarter left it has failed for a while. */
+function overdue(what: string, notAfterMs: number | undefined, lifetimeMs: number, nowMs: number): string[] {
+  const early = notAfterMs !== undefined && notAfterMs - nowMs > lifetimeMs / 4;
+  return early ? [] : ending(what, notAfterMs, nowMs);
 }
 
 function ending(what: string, notAfterMs: number | undefined, nowMs: number): string[] {

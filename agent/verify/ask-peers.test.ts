@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { timestampMs } from '@bufbuild/protobuf/wkt';
+import { AppError } from '../../common/errors/app-error.ts';
+import { FakeClock } from '../../common/time/fake-clock.ts';
+import { CheckKind, CheckResult } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import { classify } from '../journal/classify.ts';
+import { FindingLog } from '../journal/finding-log.ts';
+import { FakeLink } from '../link/fake-link.ts';
+import { askPeers } from './ask-peers.ts';
+import { OwnCalls } from './own-calls.ts';
+
+const sinceMs = Date.UTC(2026, 0, 1);
+const distrusts =
+  'E0101 00:00:00.000000 1 reflector.go:138] failed to list *v1.Node: Get "https://10.0.0.1:6443/api/v1/nodes": ' +
+  'x509: certificate signed by unknown authority';
+
+/** A node whose API server changed, and whose clock is so far ahead of the server's. */
+function begin(skewMs = 0) {
+  const clock = new FakeClock();
+  const findings = new FindingLog();
+  const own = new OwnCalls();
+  const link = new FakeLink(new Map());
+  const stop = new AbortController();
+  const complain = (atMs: number) => {
+    const entry = {
+      ...{ cursor: 'c', realtimeMs: atMs, unit: 'kubelet.service', identifier: '', pid: 1, invocationId: '' },
+      ...{ message: distrusts, fromSystemd: false },
+    };
+    findings.add({ speaker: 'kubelet', finding: classify('kubelet', entry) ?? assert.fail('not understood'), entry });
+  };
+  const subject = {
+    component: 'kube-apiserver',
+    endpoints: ['10.0.0.1:6443'],
+    serial: '1a',
+    sinceMs,
+    permitId: 'p1',
+  } as const;
+  const deps = { clock, findings, own, link, skewMs: () => skewMs, probe: async () => assert.fail('nobody is called') };
+  const ask = () => askPeers(deps, { ...subject, endpoints: [...subject.endpoints] }, stop.signal);
+  return { link, stop, complain, ask };
+}
+
+describe('askPeers', () => {
+  it('asks with the time by the server’s clock, and hands on the word', async () => {
+    const { link, ask } = begin(60_000);
+    let askedMs = 0;
+    link.instead.peers = (request) => {
+      askedMs = request?.since === undefined ? 0 : timestampMs(request.since);
+      return { check: { kind: CheckKind.PEERS, result: CheckResult.SKIPPED, summary: 'nobody talks to it' } };
+    };
+    assert.deepEqual(await ask(), { kind: 'peers', result: 'skipped', summary: 'nobody talks to it', evidence: [] });
+    assert.equal(askedMs, sinceMs - 60_000); // this node is ahead
+  });
+
+  const nothing: [what: string, answer: () => object][] = [
+    [
+      'the server fails',
+      () => {
+        throw new AppError('unavailable', 'nobody answers');
+      },
+    ],
+    ['the server answers without a check', () => ({})],
+    ['the server answers with a check of another version', () => ({ check: { kind: CheckKind.PEERS, result: 99 } })],
+  ];
+  for (const [what, answer] of nothing) {
+    it(`is a failed check when ${what}`, async () => {
+      const { link, ask } = begin();
+      link.instead.peers = answer;
+      const { kind, result, summary } = await ask();
+      assert.deepEqual([kind, result], ['peers', 'failed']);
+      assert.match(summary, /^the server (could not ask the peers: nobody answers|answered without a check)/);
+    });
+  }
+
+  it('fails when a component of this very node complains since the change, whatever others say', async () => {
+    const { complain, ask } = begin();
+    complain(sinceMs - 1);
+    assert.equal((await ask()).result, 'passed');
+    complain(sinceMs + 1);
+    const { result, summary, evidence } = await ask();
+    assert.deepEqual([result, evidence[0]?.line], ['failed', distrusts]);
+    assert.match(summary, /components on this node complain about kube-apiserver: unknown-authority/);
+  });
+
+  it('rejects when the signal fires', async () => {
+    const { link, stop, ask } = begin();
+    link.instead.peers = () => {
+      stop.abort();
+      throw new AppError('unavailable', 'the call was cut');
+    };
+    await assert.rejects(ask(), { name: 'AbortError' });
+  });
+});

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { silentLog } from '../../common/log/log.ts';
+import { FakeClock } from '../../common/time/fake-clock.ts';
+import type { SpawnProgram } from '../journal/spawn-program.ts';
+import { detectedEtcd } from './detected-for-tests.ts';
+import { judgeProcess } from './judge-process.ts';
+
+const MINUTE = 60_000;
+const nowMs = Date.UTC(2026, 0, 1);
+const serving =
+  '{"level":"info","msg":"ready to serve client requests"}\n{"level":"info","msg":"serving client traffic securely","address":"10.0.0.1:2379"}';
+const refusedBy = (remote: string) =>
+  `{"level":"warn","msg":"rejected connection","remote-addr":"${remote}","error":"remote error: tls: bad certificate"}`;
+
+/** An entry of etcd's journal at that many minutes before now. */
+type Entry = [minutesAgo: number, message: string];
+
+/** Judges an etcd by its journal; with a cursor it was just restarted, else it started so many minutes ago. */
+async function judge(entries: Entry[], running: { cursor?: string; startedMinutesAgo?: number } = {}) {
+  const argvs: string[][] = [];
+  const spawn: SpawnProgram = (argv) => {
+    argvs.push([...argv]);
+    async function* stdout() {
+      if (argv[1] === '--sync') return;
+      for (const [index, [minutesAgo, message]] of entries.entries()) {
+        const fields = {
+          ...{ __CURSOR: `c${index}`, __REALTIME_TIMESTAMP: `${(nowMs - minutesAgo * MINUTE) * 1000}`, _PID: '87' },
+          ...{ _UID: '107', _SYSTEMD_UNIT: 'etcd.service', _SYSTEMD_INVOCATION_ID: 'aa', MESSAGE: message },
+        };
+        yield Buffer.from(`${JSON.stringify(fields)}\n`);
+      }
+    }
+    return { stdout: stdout(), ended: Promise.resolve({ code: 0, stderr: '' }), kill() {} };
+  };
+  const clock = new FakeClock(nowMs);
+  const verdict = await judgeProcess({
+    journal: { spawn, clock, log: silentLog },
+    clock,
+    addresses: () => ['10.0.0.1'],
+  })(
+    { detected: detectedEtcd({}), folder: '/x', serials: new Map(), target: 'enforced', rootsPem: new Map() },
+    {
+      ...{ component: 'etcd', unit: 'etcd.service', invocationId: 'aa', ok: true, detail: '' },
+      ...{ cursor: running.cursor ?? '', startedAtMs: nowMs - (running.startedMinutesAgo ?? 0) * MINUTE },
+    },
+    new AbortController().signal,
+  );
+  return { ...verdict, place: argvs.at(-1)?.at(-1) };
+}
+
+const lines = (minutesAgo: number): Entry[] => serving.split('\n').map((line) => [minutesAgo, line]);
+
+describe('judgeProcess', () => {
+  it('reads from the cursor of a restart, and all of it counts', async () => {
+    const { result, place } = await judge(lines(20), { cursor: 's=1', startedMinutesAgo: 20 });
+    assert.deepEqual([result, place], ['passed', '--cursor=s=1']);
+    const failed = await judge([...lines(20), [20, refusedBy('10.0.0.1:4')]], { cursor: 's=1', startedMinutesAgo: 20 });
+    assert.equal(failed.result, 'failed');
+  });
+
+  it('reads from the start of a process that was not restarted', async () => {
+    const { result, place } = await judge(lines(60), { startedMinutesAgo: 60 });
+    assert.deepEqual([result, place], ['passed', `--since=@${(nowMs - 60 * MINUTE) / 1000 - 1}`]);
+  });
+
+  it('holds only what was lately against a process that runs for longer', async () => {
+    const started = { startedMinutesAgo: 60 };
+    const ago = (minutes: number): Entry[] => [...lines(60), [minutes, refusedBy('127.0.0.1:4')]];
+    assert.equal((await judge(ago(11), started)).result, 'passed');
+    const { result, evidence } = await judge(ago(9), started);
+    assert.deepEqual([result, evidence[0]?.cause], ['failed', 'refused-by-peer']);
+  });
+
+  it('proves nothing by a journal that does not reach back to the start, and lets nothing pass that is in it', async () => {
+    const started = { startedMinutesAgo: 10_000 };
+    const harmless: Entry = [5, '{"level":"info","msg":"compacted"}'];
+    assert.equal((await judge([harmless], started)).result, 'skipped');
+    assert.equal((await judge([], started)).result, 'skipped');
+    assert.equal((await judge([harmless, [4, refusedBy('10.0.0.1:4')]], started)).result, 'failed');
+  });
+
+  it('misses the sign of success where the start is there', async () => {
+    const quiet: Entry[] = [[60, '{"level":"info","msg":"starting"}']];
+    assert.equal((await judge(quiet, { startedMinutesAgo: 60 })).result, 'failed');
+    assert.equal((await judge([], { startedMinutesAgo: 1 })).result, 'failed');
+    assert.equal((await judge([], { cursor: 's=1' })).result, 'failed');
+  });
+});

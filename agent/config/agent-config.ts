@@ -12,8 +12,6 @@ const schema = z.strictObject({
   keyAlgorithm: z.enum(['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096']).default('ecdsa-p256'),
   /** How often the node is compared with what it should be, without any other cause. */
   reconcileInterval: duration('10s', '24h').default(5 * 60_000),
-  /** How long a restarted unit must stay up before it counts. */
-  settleTime: duration('1s', '10m').default(5_000),
 });
 
 /** The configuration with its defaults; durations in milliseconds. */

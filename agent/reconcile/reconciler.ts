@@ -92,6 +92,8 @@ export class Reconciler {
   async #pass(signal: AbortSignal, again: boolean): Promise<PassResult> {
     const result: PassResult = { outcomes: [], problem: '' };
     const tried = new Set<string>();
+    /** Their reason stays visible until the next pass tries them again. */
+    const notBegun: FailedChange[] = [];
     try {
       // after every change the node is looked at anew: what comes next may follow from it
       for (;;) {
@@ -102,7 +104,7 @@ export class Reconciler {
         const plan = planNode(input);
         this.#deps.onLook(input);
         if (!this.#whole) return { ...result, problem: 'a change is neither kept nor undone: see status and the log' };
-        reportFound(this.#deps, input, plan);
+        reportFound({ ...this.#deps, failed: [...this.#deps.failed, ...notBegun] }, input, plan);
         if (awaitsEtcdStep(input)) return { ...result, problem: 'the server has not decided yet how far etcd goes' };
         const held = this.#whyHeld(settings);
         const change = plan.changes.find(
@@ -115,6 +117,10 @@ export class Reconciler {
         }
         tried.add(change.fingerprint);
         const outcome = await this.#make(change, settings, signal);
+        if (outcome.outcome === 'not-begun') {
+          const { retryGeneration } = settings;
+          notBegun.push({ fingerprint: change.fingerprint, reason: outcome.reason, retryGeneration });
+        }
         result.outcomes.push({
           changeId: change.changeId,
           components: change.components.map((each) => each.component),

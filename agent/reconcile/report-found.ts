@@ -52,7 +52,7 @@ function describe({ message, path, line }: Problem): string {
 
 /** A change that failed keeps its verdict until it is tried again. */
 function pendingState(known: Status | undefined, mode: Mode, summary: string[], judged: boolean): Partial<Status> {
-  if (judged && (known?.state === 'rolled-back' || known?.state === 'failed')) return {};
+  if (judged && known !== undefined && ['rolled-back', 'failed', 'pending'].includes(known.state)) return {};
   const reason = `${mode === 'observe' ? 'observing only; would change: ' : ''}${summary.join('; ')}`;
   return { state: mode === 'observe' ? 'detected' : 'pending', reason };
 }

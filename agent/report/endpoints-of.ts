@@ -1,41 +1,63 @@
 /** The addresses at which a component of this node serves, as peers on other nodes write them. */
-import type { Detected } from '../detect/detected.ts';
+import type { Detected, DetectedEtcd } from '../detect/detected.ts';
 import {
   apiserverEndpoints,
-  type Endpoint,
   etcdClientEndpoints,
   etcdPeerEndpoints,
   hostPort,
   isLoopback,
+  isWildcard,
   kubeletEndpoints,
 } from '../verify/endpoints.ts';
+
+/** A place to listen at. */
+interface Listener {
+  host: string;
+  port: number;
+  /** False when it is reached from this node alone. */
+  everywhere: boolean;
+}
 
 /**
  * Every port of the component at every address of the node (loopback listeners at loopback only), and the API endpoint of the
  * cluster for an API server: "10.0.0.1:6443".
  */
 export function endpointsOf(detected: Detected, nodeAddresses: readonly string[], apiEndpoint: string): string[] {
-  const listeners = listenersOf(detected);
   const found = new Set<string>();
-  for (const { host, port } of listeners) {
+  for (const { host, port, everywhere } of listenersOf(detected)) {
     found.add(hostPort({ host, port }));
-    const everywhere = detected.component !== 'etcd' || !isLoopback(host);
     if (everywhere) for (const address of nodeAddresses) found.add(hostPort({ host: address, port }));
   }
   if (detected.component === 'kube-apiserver' && apiEndpoint !== '') found.add(apiEndpoint);
   return [...found].sort();
 }
 
-function listenersOf(detected: Detected): Endpoint[] {
+function listenersOf(detected: Detected): Listener[] {
   switch (detected.component) {
     case 'etcd':
-      return [
-        ...etcdClientEndpoints(detected.effectiveSettings, 'prepared'),
-        ...etcdPeerEndpoints(detected.effectiveSettings, 'prepared'),
-      ];
+      return etcdListeners(detected);
     case 'kube-apiserver':
-      return apiserverEndpoints(detected);
+      return apiserverEndpoints(detected).map(({ host, port }) => ({ host, port, everywhere: true }));
     case 'kubelet':
-      return kubeletEndpoints(detected);
+      return kubeletEndpoints(detected).map(({ host, port }) => ({ host, port, everywhere: true }));
   }
+}
+
+/** Listeners on all addresses are probed by loopback, so that only the setting tells them from those on loopback alone. */
+function etcdListeners({ effectiveSettings }: DetectedEtcd): Listener[] {
+  const wildcardPorts = ['listen-client-urls', 'listen-peer-urls'].flatMap((name) =>
+    (effectiveSettings.get(name)?.value ?? '').split(',').flatMap((text) => {
+      const url = URL.parse(text.trim());
+      return url !== null && isWildcard(url.hostname.replace(/^\[|\]$/g, '')) ? [Number(url.port)] : [];
+    }),
+  );
+  const listeners = [
+    ...etcdClientEndpoints(effectiveSettings, 'prepared'),
+    ...etcdPeerEndpoints(effectiveSettings, 'prepared'),
+  ];
+  return listeners.map(({ host, port }) => ({
+    host,
+    port,
+    everywhere: !isLoopback(host) || wildcardPorts.includes(port),
+  }));
 }

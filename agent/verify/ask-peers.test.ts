@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { create } from '@bufbuild/protobuf';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
+import { CheckPeersRequestSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { CheckKind, CheckResult } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { classify } from '../journal/classify.ts';
 import { FindingLog } from '../journal/finding-log.ts';
@@ -46,7 +48,8 @@ describe('askPeers', () => {
     const { link, ask } = begin(60_000);
     let askedMs = 0;
     link.instead.peers = (request) => {
-      askedMs = request?.since === undefined ? 0 : timestampMs(request.since);
+      const { since } = create(CheckPeersRequestSchema, request);
+      askedMs = since === undefined ? 0 : timestampMs(since);
       return { check: { kind: CheckKind.PEERS, result: CheckResult.SKIPPED, summary: 'nobody talks to it' } };
     };
     assert.deepEqual(await ask(), { kind: 'peers', result: 'skipped', summary: 'nobody talks to it', evidence: [] });

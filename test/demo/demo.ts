@@ -33,8 +33,6 @@ async function main(): Promise<boolean> {
   if (values.kubernetes) await makeKubernetes(say);
   await buildPackages(say);
   const lab = await Lab.open(say);
-  const interrupted = () => void lab.close().finally(() => process.exit(130));
-  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
     const good = values.kubernetes ? await runKubernetesDemo(lab, say) : await runEtcdDemo(lab, say);
     if (values.keep) await waitForEnter();

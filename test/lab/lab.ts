@@ -13,6 +13,7 @@ import { Host } from './host.ts';
 import { releaseLabLock, takeLabLock } from './lab-lock.ts';
 import { BASE, BIN, LAB, makeBaseImage } from './packages.ts';
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const NSPAWN = '/run/systemd/nspawn';
 const SWITCH = 'km-switch';
 const LOCK = join(LAB, 'lab.lock');
@@ -29,9 +30,12 @@ interface Running {
 export class Lab {
   readonly #running = new Map<string, Running>();
   readonly #say: (text: string) => void;
+  /** A test that is interrupted takes its hosts with it. */
+  readonly #interrupted = () => void this.close().finally(() => process.exit(130));
 
   private constructor(say: (text: string) => void) {
     this.#say = say;
+    for (const signal of SIGNALS) process.once(signal, this.#interrupted);
   }
 
   /** Prepares the machine, and clears what a killed lab left. Needs root. */
@@ -87,6 +91,7 @@ export class Lab {
 
   /** Takes everything away. May be called twice. */
   async close(): Promise<void> {
+    for (const signal of SIGNALS) process.off(signal, this.#interrupted);
     for (const name of [...this.#running.keys()]) await this.kill(name);
     await runCommand(['ip', 'netns', 'del', SWITCH]);
     await runCommand(['umount', NSPAWN]);

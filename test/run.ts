@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { installPackages } from './lab/packages.ts';
 
 const HELP = `npm test [-- PART …]        (hosts and e2e need root, on Debian 12 or 13)
 
@@ -40,7 +41,11 @@ if (values.help === true) {
   await runParts(all.filter((part) => positionals.length === 0 || positionals.includes(part)));
 }
 
+/** Debian packages that the tests call by name; test hosts install what they need themselves. */
+const TOOLS = ['openssl', 'lintian', 'binutils', 'xz-utils', 'git'];
+
 async function runParts(parts: readonly Part[]): Promise<void> {
+  if (process.geteuid?.() === 0) await installPackages(TOOLS, console.log);
   const failed: Part[] = [];
   for (const part of parts) {
     const startedMs = Date.now();

@@ -23,6 +23,9 @@ const PARTS = {
   e2e: { globs: ['test/e2e/**/*.test.ts'], atOnce: 1 },
 } as const;
 
+/** Debian packages that the tests call by name; test hosts install what they need themselves. */
+const TOOLS = ['openssl', 'lintian', 'binutils', 'xz-utils', 'git'];
+
 type Part = keyof typeof PARTS;
 
 const { values, positionals } = parseArgs({
@@ -40,9 +43,6 @@ if (values.help === true) {
   const all = Object.keys(PARTS) as Part[]; // the keys of PARTS are exactly Part
   await runParts(all.filter((part) => positionals.length === 0 || positionals.includes(part)));
 }
-
-/** Debian packages that the tests call by name; test hosts install what they need themselves. */
-const TOOLS = ['openssl', 'lintian', 'binutils', 'xz-utils', 'git'];
 
 async function runParts(parts: readonly Part[]): Promise<void> {
   if (process.geteuid?.() === 0) await installPackages(TOOLS, console.log);

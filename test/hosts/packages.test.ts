@@ -105,7 +105,7 @@ describe('the packages', () => {
   for (const unit of [AGENT, SERVER]) {
     it(`are as exposed as packaging/README.md says: ${unit}`, async () => {
       const readme = await readFile(join(REPOSITORY, 'packaging/README.md'), 'utf8');
-      const stated = new RegExp(`\`${unit.replaceAll('.', '\\.')}\` \\| (\\d+\\.\\d)`).exec(readme)?.[1];
+      const stated = new RegExp(`\`${unit.replaceAll('.', '\\.')}\` +\\| (\\d+\\.\\d)`).exec(readme)?.[1];
       const measured = /exposure level for \S+: (\d+\.\d)/.exec(
         (await host.run(['systemd-analyze', 'security', '--no-pager', unit])).stdout,
       )?.[1];

@@ -5,7 +5,7 @@ import { releasePermit } from '../permit/acquire-permit.ts';
 import type { StatusBoard } from '../report/status-board.ts';
 import { listChanges } from '../stage/change-journal.ts';
 import type { TransactionDeps } from '../stage/transaction.ts';
-import { type Recovered, recover } from '../undo/recover.ts';
+import { INTERRUPTED, type Recovered, recover } from '../undo/recover.ts';
 
 /** Dependencies. */
 export interface RecoverNodeDeps extends PermitDeps {
@@ -42,7 +42,8 @@ export async function recoverNode(deps: RecoverNodeDeps, signal: AbortSignal): P
       log.error('interrupted change not recovered yet', { changeId, error: recovered.error });
       recovery.whole = false;
     } else log.warn('interrupted change recovered', { changeId, state: outcome, detail: reason });
-    const judged = outcome === 'undone' && withVerdict.has(changeId);
+    // an undo that was interrupted goes on for the reason that it began with, which may be no verdict either
+    const judged = outcome === 'undone' && withVerdict.has(changeId) && !reason.startsWith(INTERRUPTED);
     if (judged) recovery.judged.push({ fingerprint: recovered.undone.record.fingerprint, reason });
     for (const component of components) {
       board.set(component, statusOf(recovered, judged, board.get(component)?.restarts ?? 0, component));

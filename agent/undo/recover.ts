@@ -7,6 +7,9 @@ import type { TransactionDeps } from '../stage/transaction.ts';
 import { keepChange } from './keep-change.ts';
 import { type UndoneChange, undoChange } from './undo-change.ts';
 
+/** How the reason begins when nothing but the end of the agent was wrong with a change. */
+export const INTERRUPTED = 'the agent was stopped while the change was';
+
 /**
  * What became of one change.
  *
@@ -78,7 +81,7 @@ async function recoverChange(deps: TransactionDeps, record: ChangeRecord, signal
     await keepChange(deps, record);
     return { outcome: 'kept', reason: 'it had been verified' } as const;
   }
-  const undone = await undoChange(deps, record, `the agent was stopped while the change was ${name}`, signal);
+  const undone = await undoChange(deps, record, `${INTERRUPTED} ${name}`, signal);
   if (undone.outcome === 'discarded') return { outcome: 'discarded', reason: undone.reason } as const;
   await forgetChange(deps.layout, record.changeId);
   return { outcome: 'undone', reason: undone.reason, undone } as const;

@@ -41,6 +41,9 @@ program
   .option('--adopt <folder>', 'import the CAs of an existing cluster, as /etc/kubernetes/pki')
   .option('--advertise <host>', 'a name or address at which nodes reach this server; repeat for more', collect, [])
   .action(async (options: Omit<InitOptions, 'adopt'> & { adopt?: string }, command: Command) => {
+    if (process.geteuid?.() !== 0) {
+      throw new AppError('policy-refused', 'init writes to /etc/kube-mtls and /var/lib: run it as root');
+    }
     const { config } = command.optsWithGlobals<{ config: string }>();
     const place = { ...layout, configFile: config };
     const deps = { layout: place, run: runCommand, clock: systemClock, machine: thisMachine() };

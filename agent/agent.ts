@@ -17,6 +17,7 @@ import { watchJournals } from './journal/watch-journals.ts';
 import type { Layout } from './layout.ts';
 import { createServerLink } from './link/server-link.ts';
 import type { PlanInput } from './plan/plan-input.ts';
+import { refOf } from './process/process-ref.ts';
 import { lookAtNode } from './reconcile/look.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
 import { recoverNode } from './reconcile/recover-node.ts';
@@ -59,9 +60,11 @@ export async function runAgent(
   let looked: PlanInput | undefined;
 
   const components = (): Detected[] | undefined => looked?.detected.components;
-  const remember = () => saveAgentState(layout, { ...state, settings, statuses: board.all(), failed: state.failed });
+  const processes = () =>
+    (components() ?? []).map(({ component, process }) => ({ component, process: refOf(process) }));
+  const remember = () => saveAgentState(layout, { ...state, settings, statuses: board.all() });
   const detectEtcd = async (abort: AbortSignal) => {
-    const node = await detectNode({ layout, run }, abort);
+    const node = await detectNode({ layout, run, overrides: config }, abort);
     return node.components.find((each) => each.component === 'etcd');
   };
   const transaction: TransactionDeps = {
@@ -77,6 +80,7 @@ export async function runAgent(
   };
   const journal = { spawn: spawnProgram, clock, log };
   const verify = {
+    layout,
     clock,
     run,
     probe,
@@ -111,11 +115,12 @@ export async function runAgent(
     mode,
     remember,
     failed: state.failed,
+    kept: state.kept,
     intervalMs: config.reconcileInterval,
     settings: () => settings,
     recover: (abort) => recoverNode({ transaction, board, link, log, clock }, abort),
-    look: (node, abort) => lookAtNode({ layout, run, clock, link }, node, abort),
-    rotate: (change, abort) => rotate(rotateDeps, change, abort),
+    look: (node, abort) => lookAtNode({ layout, run, clock, link, overrides: config }, node, abort),
+    rotate: (change, outdated, abort) => rotate(rotateDeps, change, outdated, abort),
     verify: (input, detected, abort) => verifyInstalled({ verify, board }, input, detected, abort),
     onLook: (input) => {
       looked = input;
@@ -144,7 +149,11 @@ export async function runAgent(
   const tasks = runTasks(signal, [
     (abort) => session.run(abort),
     (abort) => reconciler.run(abort),
-    (abort) => watchJournals({ journal, clock, findings, board, own, observe: (seen) => session.observe(seen) }, abort),
+    (abort) =>
+      watchJournals(
+        { journal, clock, findings, board, own, processes, observe: (seen) => session.observe(seen) },
+        abort,
+      ),
     (abort) => renewIdentity({ layout, link, clock, log, keyAlgorithm: config.keyAlgorithm }, abort),
     (abort) =>
       serveControl(

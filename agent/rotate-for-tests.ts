@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { silentLog } from '../common/log/log.ts';
 import { FakeLink } from './link/fake-link.ts';
-import type { Change } from './plan/change.ts';
+import type { Change, ComponentChange } from './plan/change.ts';
 import { fingerprint } from './plan/fingerprint.ts';
 import { StatusBoard } from './report/status-board.ts';
 import { type RotateDeps, rotate } from './rotate.ts';
@@ -43,10 +43,16 @@ export const well: Checks = new Map([
  *
  * @param parent - folder for the files of the node, to be removed by the test
  * @param link - whose CAs sign
+ * @param alter - what is other in the components of the change
  */
-export async function begin(parent: string, link: FakeLink) {
+export async function begin(
+  parent: string,
+  link: FakeLink,
+  alter: (component: ComponentChange) => Partial<ComponentChange> = () => ({}),
+) {
   const node = await makeNode(parent);
-  const planned = await makeChange(node);
+  const made = await makeChange(node);
+  const planned = { ...made, components: made.components.map((each) => ({ ...each, ...alter(each) })) };
   const change: Change = { ...planned, fingerprint: fingerprint(planned.components, link.bundles) };
   const fake = new FakeLink(link.signers);
   const board = new StatusBoard(() => node.clock.nowMs());
@@ -66,7 +72,18 @@ export async function begin(parent: string, link: FakeLink) {
     remember: async () => {},
   };
   const old = await node.tree();
-  return { node, change, fake, board, stop, held, states, deps, old, run: () => rotate(deps, change, stop.signal) };
+  return {
+    node,
+    change,
+    fake,
+    board,
+    stop,
+    held,
+    states,
+    deps,
+    old,
+    run: () => rotate(deps, change, () => undefined, stop.signal),
+  };
 }
 
 /** The tree is that of before, and no journal of a change is left. */

@@ -47,7 +47,10 @@ describe('rotate, when the agent is stopped', () => {
         return bad;
       };
       deps.verifier.verifyBefore = async () => assert.fail('there is no time for this');
-      await assert.rejects(rotate(deps, change, stop.signal), { name: 'AbortError' });
+      await assert.rejects(
+        rotate(deps, change, () => undefined, stop.signal),
+        { name: 'AbortError' },
+      );
       await assertUntouched(node, old);
       assert.deepEqual(node.peerUrls, ['http://10.0.0.1:2380']);
       assert.equal(node.unit('etcd.service').running, await node.configuration('etcd.service'));

@@ -35,7 +35,13 @@ describe('rotate', () => {
       status?.certificates.map(({ profile }) => profile),
       ['etcd-server', 'etcd-peer'],
     );
-    assert.deepEqual([status.restarts, status.reason, status.pendingFiles], [1, '', []]);
+    assert.deepEqual([status.restarts, status.reloads, status.reason, status.pendingFiles], [1, 0, '', []]);
+    const pin = link.signers.get('etcd')?.certificate.publicKeyPin ?? assert.fail();
+    assert.deepEqual(status.trust, [{ authority: 'etcd', rootPins: [pin] }]);
+    assert.deepEqual(
+      status.certificates.map(({ issuerPin }) => issuerPin),
+      [pin, pin],
+    );
     assert.deepEqual(starts(node), [1, 1]);
     assert.deepEqual(await listChanges(node.layout), { records: [], problems: [] });
   });
@@ -99,6 +105,15 @@ describe('rotate', () => {
     assert.match(board.get('etcd')?.reason ?? '', /refuses everybody; after going back: .*nobody answers/);
   });
 
+  it('says of a component that only trusts now what it waits for', async () => {
+    const { board, run } = await beginWith(parent, link, ({ component }) =>
+      component === 'kube-apiserver' ? { target: 'trusting' } : {},
+    );
+    assert.deepEqual(await run(), { outcome: 'kept' });
+    const { state, reason } = board.get('kube-apiserver') ?? assert.fail();
+    assert.deepEqual([state, reason], ['pending', 'trusts the old and the new roots; waits for the phase reissue']);
+  });
+
   for (const proved of [true, false]) {
     it(`a unit that systemd could not start again is ${proved ? 'well when it answers' : 'FAILED'}`, async () => {
       const { node, deps, board, run } = await begin();
@@ -134,7 +149,7 @@ describe('rotate', () => {
   it('does not begin with other roots than the plan saw', async () => {
     const { node, deps, change, old } = await begin();
     const planned = { ...change, fingerprint: fingerprint(change.components, new Map()) };
-    const outcome = await rotate(deps, planned, new AbortController().signal);
+    const outcome = await rotate(deps, planned, () => undefined, new AbortController().signal);
     assert.match(outcome.outcome === 'not-begun' ? outcome.reason : '', /roots of the server changed/);
     await assertUntouched(node, old);
   });
@@ -215,7 +230,10 @@ describe('rotate', () => {
     deps.transaction = node.deps(async (name) => {
       if (name === 'kept') throw new Error('the disk is gone');
     });
-    await assert.rejects(rotate(deps, change, stop.signal), /the disk is gone/);
+    await assert.rejects(
+      rotate(deps, change, () => undefined, stop.signal),
+      /the disk is gone/,
+    );
     assert.equal(board.get('etcd')?.state, 'failed');
     assert.equal((await recover(node.deps(), stop.signal))[0]?.outcome, 'kept');
   });

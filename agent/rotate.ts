@@ -6,6 +6,7 @@
  * Until the permit is there nothing is disturbed. From the first switch on the change ends as kept or as undone, whatever happens.
  */
 import { AppError, messageOf } from '../common/errors/app-error.ts';
+import type { Component } from '../common/names/names.ts';
 import type { KeyAlgorithm } from '../common/x509/keys.ts';
 import { applyChange, type HeldPermit } from './apply/apply-change.ts';
 import { makeKeys } from './keys/make-keys.ts';
@@ -13,15 +14,16 @@ import { acquirePermit, type PermitDeps, releasePermit } from './permit/acquire-
 import type { Change } from './plan/change.ts';
 import { ChangeReport } from './report/change-report.ts';
 import type { StatusBoard } from './report/status-board.ts';
-import { restartUnits } from './restart/restart-units.ts';
+import { restartLive } from './restart/restart-live.ts';
+import { type RestartedChange, restartUnits } from './restart/restart-units.ts';
+import { takeBack } from './rotate-undo.ts';
 import { signChange } from './sign/sign-change.ts';
 import type { SignedChange } from './sign/signed-change.ts';
-import { forgetChange } from './stage/change-journal.ts';
 import { type StagedChange, stageChange } from './stage/stage-change.ts';
 import type { TransactionDeps } from './stage/transaction.ts';
 import { keepChange } from './undo/keep-change.ts';
 import { undoChange } from './undo/undo-change.ts';
-import { type Before, failureOf, type Verdict, type Verifier } from './verify/verifier.ts';
+import type { Before, Verdict, Verifier } from './verify/verifier.ts';
 
 /** What a change needs. */
 export interface RotateDeps extends PermitDeps {
@@ -54,12 +56,19 @@ interface Permitted {
  * Makes one change. When the signal fires the change is discarded, or taken back when something was switched already, and this
  * rejects with an AbortError: that is no verdict on the change. Rejects with the failure when the undo itself, or the keeping,
  * fails: the journal on disk then goes on at the next recovery.
+ *
+ * @param outdated why the change is not to be made any more, asked while it waits for its permit
  */
-export async function rotate(deps: RotateDeps, change: Change, signal: AbortSignal): Promise<RotateOutcome> {
+export async function rotate(
+  deps: RotateDeps,
+  change: Change,
+  outdated: () => string | undefined,
+  signal: AbortSignal,
+): Promise<RotateOutcome> {
   const report = new ChangeReport(deps.board, change);
   let permitted: Permitted;
   try {
-    permitted = await prepare(deps, change, report, signal);
+    permitted = await prepare(deps, change, report, outdated, signal);
   } catch (error) {
     return notBegun(deps, change, report, error, signal);
   }
@@ -81,6 +90,7 @@ async function prepare(
   deps: RotateDeps,
   change: Change,
   report: ChangeReport,
+  outdated: () => string | undefined,
   signal: AbortSignal,
 ): Promise<Permitted> {
   report.pending();
@@ -92,6 +102,8 @@ async function prepare(
     components: change.components.map(({ component }) => component),
     changeId: change.changeId,
     reason: summaries.slice(0, 300),
+    live: change.components.every(({ takeUp }) => takeUp === 'live'),
+    outdated,
     waiting: (detail: string) => report.waiting(detail),
   };
   try {
@@ -111,6 +123,7 @@ async function make(
 ): Promise<RotateOutcome> {
   const { change } = signed;
   let before: Before = { components: [] };
+  let restarted: RestartedChange | undefined;
   let verdict: Verdict;
   let broken: unknown;
   try {
@@ -118,39 +131,37 @@ async function make(
     report.applying();
     await deps.remember();
     const applied = await applyChange(deps.transaction, staged, permit, signal);
-    const restarted = await restartUnits(deps.transaction, applied, signal);
+    restarted = await restartUnits(deps.transaction, applied, signal);
     report.verifying(restarted.units);
     verdict = await deps.verifier.verify({ signed, restarted, permit }, signal);
+    const late = notTakenUp(restarted, verdict);
+    if (late.size > 0 && !signal.aborted) {
+      deps.log.warn('new files not taken up, restarting', { changeId: change.changeId, detail: verdict.reason });
+      restarted = await restartLive(deps.transaction, restarted, late, signal);
+      report.verifying(restarted.units.filter(({ component }) => late.has(component)));
+      verdict = await deps.verifier.verify({ signed, restarted, permit }, signal);
+    }
   } catch (error) {
     broken = error;
     verdict = { ok: false, reason: AppError.from(error).message, checks: new Map() };
   }
-  if (verdict.ok) {
+  if (restarted !== undefined && verdict.ok) {
     await keepChange(deps.transaction, change);
-    report.kept(signed, verdict.checks);
+    report.kept(signed, verdict.checks, restarted.units);
     return { outcome: 'kept' };
   }
-  // a check that was stopped looks like one that failed
-  const interrupted = signal.aborted;
-  deps.log.warn(interrupted ? 'change interrupted, undoing' : 'verification failed, undoing', {
-    changeId: change.changeId,
-    detail: verdict.reason,
-    error: broken,
+  const undone = await takeBack(deps, { change, report, before, verdict, broken }, signal);
+  return undone ?? notBegun(deps, change, report, broken, signal);
+}
+
+/** Components that should have taken their new files up while they run, do not show them, and run still. */
+function notTakenUp({ ok, units }: RestartedChange, { checks }: Verdict): Set<Component> {
+  if (!ok) return new Set();
+  const late = units.filter(({ live, process, component }) => {
+    const failed = (checks.get(component) ?? []).filter(({ result }) => result === 'failed');
+    return live && process.kind !== 'none' && failed.length > 0 && failed.every(({ kind }) => kind !== 'unit');
   });
-  // No signal from here on: half a change is no place to stop.
-  const undone = await undoChange(deps.transaction, change, verdict.reason);
-  if (undone.outcome === 'discarded') return notBegun(deps, change, report, broken, signal);
-  if (interrupted) {
-    await forgetChange(deps.transaction.layout, change.changeId);
-    report.interrupted(undone.units);
-    signal.throwIfAborted();
-  }
-  const old = await deps.verifier.verifyBefore(before, new AbortController().signal);
-  await forgetChange(deps.transaction.layout, change.changeId);
-  // what answers as before is well, even if systemd's first attempt failed
-  const unproved = undone.units.find(({ ok, component }) => !ok && !old.has(component));
-  report.undone(verdict, old, undone.units, failureOf(old) ?? unproved?.detail);
-  return { outcome: 'undone', reason: verdict.reason };
+  return new Set(late.map(({ component }) => component));
 }
 
 /** Nothing was touched, and nothing that was staged is left. */

@@ -83,6 +83,7 @@ function exampleServerConfig(): string {
     stateFolder: '/var/lib/kube-mtls-server',
     apiServerExtraNames: [],
     kubeletClientOrganization: 'system:masters',
+    adminOrganization: 'system:masters',
   });
 }
 

@@ -121,14 +121,20 @@ describe('a renewed identity', () => {
 describe('roles', () => {
   const methods = {
     node: ['AgentService/Session', 'AgentService/CheckPeers', ISSUE.replace('kubemtls.v1.', '')],
-    viewer: ['FleetService/GetNode', 'FleetService/ListEvents', 'RolloutService/GetRollout'],
+    viewer: [
+      'AuthorityService/GetAuthorityRotation',
+      'FleetService/GetNode',
+      'FleetService/ListEvents',
+      'RolloutService/GetRollout',
+    ],
     operator: ['TokenService/CreateToken', 'TokenService/ListTokens', 'RolloutService/PauseRollout'],
+    admin: ['AuthorityService/StartAuthorityRotation', 'AuthorityService/AdvanceAuthorityRotation'],
   };
   const may: Record<string, string[]> = {
     node: methods.node,
     viewer: methods.viewer,
     operator: [...methods.viewer, ...methods.operator],
-    admin: [...methods.viewer, ...methods.operator],
+    admin: [...methods.viewer, ...methods.operator, ...methods.admin],
   };
   const all = [...Object.values(methods).flat(), 'AuthorityService/RevokeCertificate', 'FleetService/constructor'];
   for (const role of ['node', 'viewer', 'operator', 'admin'] as const) {

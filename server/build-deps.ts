@@ -2,12 +2,13 @@
 import type { Log } from '../common/log/log.ts';
 import type { Clock } from '../common/time/clock.ts';
 import { version } from '../common/version.ts';
-import type { Authorities } from './authority/authorities.ts';
+import type { ChangingAuthorities } from './authority/authorities.ts';
 import { bootstrapEndpoint, fleetEndpoint, type ServerConfig } from './config/server-config.ts';
 import { authorityViews } from './fleet/authority-views.ts';
 import { FleetState } from './fleet/fleet-state.ts';
 import { createCoordinator } from './permit/coordinator.ts';
 import { pauseRollout, type Stop } from './rollout/rollout.ts';
+import { createRotation } from './rotation/rotation.ts';
 import { loadKubeletLatch } from './session/kubelet-latch.ts';
 import { Sessions } from './session/sessions.ts';
 import { createPresence } from './session/watch-silence.ts';
@@ -16,7 +17,7 @@ import type { Store } from './store/store.ts';
 /** What the process brings. */
 export interface Ground {
   config: ServerConfig;
-  authorities: Authorities;
+  authorities: ChangingAuthorities;
   store: Store;
   clock: Clock;
   log: Log;
@@ -30,20 +31,30 @@ export type ServerDeps = Awaited<ReturnType<typeof buildDeps>>;
 
 /** Builds them; reads from the store what was known before. */
 export async function buildDeps(ground: Ground) {
-  const { config, authorities, store, clock } = ground;
+  const { config, authorities, store, clock, log } = ground;
   const fleet = await FleetState.load(store);
   const latch = await loadKubeletLatch(store, config.verifyKubelets);
   const { cluster } = config;
-  const sessions = new Sessions({ store, clock, fleet, latch, config: { heartbeatMs: HEARTBEAT_MS, cluster } });
-  const components = () => fleet.components((node) => sessions.isOnline(node));
+  const sessions = new Sessions({
+    ...{ store, clock, fleet, latch },
+    config: { heartbeatMs: HEARTBEAT_MS, cluster },
+    trust: () => ({
+      generation: rotation.generation(),
+      issuesEtcdLeaves: authorities.issuingPin('etcd') !== '',
+    }),
+  });
+  const isOnline = (node: string) => sessions.isOnline(node);
+  const components = () => fleet.components(isOnline);
   const permits = createCoordinator({ store, clock, components, ...config.permits });
   const pushSettings = () => sessions.pushSettings();
+  const rotation = createRotation({ store, authorities, clock, log, components, isOnline, pushSettings });
   return {
     ...ground,
     fleet,
     sessions,
     components,
     permits,
+    rotation,
     pushSettings,
     heartbeatMs: HEARTBEAT_MS,
     presence: createPresence({ store, clock, sessions, heartbeatMs: HEARTBEAT_MS }),

@@ -39,6 +39,7 @@ program
   .option('--service-cidr <cidr>', 'service network of the cluster', '10.96.0.0/12')
   .option('--dns-domain <domain>', 'DNS domain of services', 'cluster.local')
   .option('--adopt <folder>', 'import the CAs of an existing cluster, as /etc/kubernetes/pki')
+  .option('--trust-old <folder>', 'make new CAs, and trust those of an existing cluster until its nodes have moved')
   .option('--advertise <host>', 'a name or address at which nodes reach this server; repeat for more', collect, [])
   .action(async (options: Omit<InitOptions, 'adopt'> & { adopt?: string }, command: Command) => {
     if (process.geteuid?.() !== 0) {

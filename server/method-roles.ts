@@ -1,6 +1,7 @@
 /** Who may call what on the fleet listener: one table. What does not stand here is refused. */
 import { AppError } from '../common/errors/app-error.ts';
 import type { AgentService } from '../proto/gen/kubemtls/v1/agent_pb.js';
+import type { AuthorityService } from '../proto/gen/kubemtls/v1/authority_pb.js';
 import type { CertificateService } from '../proto/gen/kubemtls/v1/certificate_pb.js';
 import type { FleetService } from '../proto/gen/kubemtls/v1/fleet_pb.js';
 import type { RolloutService } from '../proto/gen/kubemtls/v1/rollout_pb.js';
@@ -10,6 +11,7 @@ import { type AdminRole, actorOf, type Caller } from './caller.ts';
 type Role = 'node' | AdminRole;
 type Table = {
   AgentService: typeof AgentService.method;
+  AuthorityService: typeof AuthorityService.method;
   CertificateService: typeof CertificateService.method;
   FleetService: typeof FleetService.method;
   RolloutService: typeof RolloutService.method;
@@ -19,10 +21,17 @@ type Table = {
 const NODE: readonly Role[] = ['node'];
 const VIEWERS: readonly Role[] = ['viewer', 'operator', 'admin'];
 const OPERATORS: readonly Role[] = ['operator', 'admin'];
+const ADMINS: readonly Role[] = ['admin'];
 
 /** The compiler sees to it that every method of every service has its row. */
 const ROLES: { [Service in keyof Table]: { [Method in keyof Table[Service]]: readonly Role[] } } = {
   AgentService: { session: NODE, acquireRestartPermit: NODE, releaseRestartPermit: NODE, checkPeers: NODE },
+  AuthorityService: {
+    listAuthorities: VIEWERS,
+    getAuthorityRotation: VIEWERS,
+    startAuthorityRotation: ADMINS,
+    advanceAuthorityRotation: ADMINS,
+  },
   CertificateService: { issueCertificates: NODE, renewIdentity: NODE, getTrustBundles: NODE },
   FleetService: {
     getFleetStatus: VIEWERS,

@@ -1,7 +1,7 @@
 /** From a configuration to a server that listens: authorities, store and certificate opened in order. */
 import type { Log } from '../common/log/log.ts';
 import type { Clock } from '../common/time/clock.ts';
-import { type Authorities, loadAuthorities } from './authority/authorities.ts';
+import { type Authorities, assertMade, loadAuthorities } from './authority/authorities.ts';
 import type { ServerConfig } from './config/server-config.ts';
 import { databaseFile } from './config/server-layout.ts';
 import { readServerCertificate, renewServerCertificate } from './init/renew-server-certificate.ts';
@@ -33,9 +33,11 @@ export interface OpenServer extends RunningServer {
  */
 export async function openServer(options: OpenServerOptions): Promise<OpenServer> {
   const { config, clock, hostname } = options;
-  const authorities = await loadAuthorities(config.stateFolder, options.passphrase);
+  await assertMade(config.stateFolder); // an empty store would look like a fleet without nodes
   const store = openSqliteStore(databaseFile(config.stateFolder), clock);
   try {
+    const authorities = await loadAuthorities(config.stateFolder, options.passphrase, await store.getRotation());
+    await authorities.forgetRetiredKeys(); // where a crash came between the end of a rotation and this
     const certificate = async () => {
       await renewServerCertificate({ store, authorities, config, clock, hostname });
       return readServerCertificate(config.stateFolder);

@@ -3,6 +3,7 @@ import type { Listener } from '../common/rpc/listener.ts';
 import { openListener } from '../common/rpc/listener.ts';
 import { runTasks, type Task } from '../common/run/run-tasks.ts';
 import { buildDeps, type Ground, type ServerDeps } from './build-deps.ts';
+import { watchRotation } from './rotation/rotation.ts';
 import { registerBootstrap, registerFleet } from './services/register.ts';
 import { watchSilence } from './session/watch-silence.ts';
 
@@ -20,9 +21,8 @@ export interface RunningServer {
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** How often it is looked whether the server's certificate is due. */
-const LOOK_MS = 24 * 60 * 60_000;
-const LOOK_AGAIN_MS = 60 * 60_000;
+/** How often it is looked whether the server's certificate is due: often enough for the shortest life. */
+const MOST_LOOK_MS = 24 * 60 * 60_000;
 
 /**
  * Starts to listen.
@@ -51,18 +51,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await bootstrap.stop(0);
     throw error;
   }
+  const lookMs = Math.min(MOST_LOOK_MS, options.config.lifetimes.serverMs / 20);
   const reload: Task = async (signal) => {
-    for (let waitMs = LOOK_MS; ; ) {
-      await deps.clock.sleep(waitMs, signal);
+    for (;;) {
+      await deps.clock.sleep(lookMs, signal);
       try {
         const fresh = await options.certificate();
         bootstrap.reload(fresh);
         fleet.reload({ ...fresh, clientRootsPem });
-        waitMs = LOOK_MS;
       } catch (error) {
-        // The one in use is good for weeks yet; a server that stops helps nobody.
-        log.error('cannot renew the certificate of the server', { error, retryMs: LOOK_AGAIN_MS });
-        waitMs = LOOK_AGAIN_MS;
+        // The one in use is good for a third of its life yet; a server that stops helps nobody.
+        log.error('cannot renew the certificate of the server', { error, retryMs: lookMs });
       }
     }
   };
@@ -74,7 +73,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         address: `${listen.bootstrap.host}:${bootstrap.port}, ${listen.fleet.host}:${fleet.port}`,
       });
       try {
-        await runTasks(signal, [reload, expirePermits(deps), (stop) => watchSilence(deps.presence, deps, stop)]);
+        await runTasks(signal, [
+          reload,
+          expirePermits(deps),
+          (stop) => watchSilence(deps.presence, deps, stop),
+          (stop) => watchRotation(deps.rotation, deps.clock, stop),
+        ]);
       } finally {
         serving = false;
         deps.sessions.endAll();

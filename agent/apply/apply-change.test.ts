@@ -15,6 +15,7 @@ import { after, describe, it } from 'node:test';
 import { componentFolder } from '../layout.ts';
 import { loadChange } from '../stage/change-journal.ts';
 import { fakeSigned, makeChange, makeNode } from '../stage/fake-change.ts';
+import { makeMixedChange, makeMixedNode, manifestOf } from '../stage/fake-mixed-change.ts';
 import type { FakeNode } from '../stage/fake-node.ts';
 import { stageChange } from '../stage/stage-change.ts';
 import { applyChange } from './apply-change.ts';
@@ -41,6 +42,47 @@ describe('applyChange', () => {
     assert.deepEqual((await loadChange(node.layout, record.changeId)).state, { name: 'switched', permitId: 'p1' });
   });
 
+  it('leaves the manifests of static pods to the stage restart, and writes kubeconfigs with their keys', async () => {
+    const node = await makeMixedNode(parent);
+    const containers = () => [...node.kubelet.pods.values()].map(({ container }) => container?.id);
+    const before = containers();
+    const staged = await stageChange(node.deps(), fakeSigned(await makeMixedChange(node)));
+    const { record } = await applyChange(node.deps(), staged, { permitId: 'p1' });
+    await node.kubelet.settle();
+    for (const component of ['etcd', 'kube-apiserver', 'kube-controller-manager'] as const) {
+      assert.equal(readFileSync(node.kubelet.manifestPath(component), 'utf8'), manifestOf(component));
+      assert.equal(readlinkSync(join(componentFolder(node.layout, component), 'current')), `v${record.changeId}`);
+    }
+    assert.deepEqual(containers(), before);
+    assert.deepEqual(
+      record.components.map(({ processBefore }) => [processBefore?.activeState, processBefore?.wanted]),
+      [
+        ['active', true],
+        ['active', true],
+        ['active', true],
+        ['active', true],
+        ['active', true],
+        ['', false],
+      ],
+    );
+    assert.deepEqual(
+      record.components.slice(0, 3).map(({ processBefore }) => processBefore?.invocationId),
+      before,
+    );
+    const kubeconfig = readFileSync(node.at('/etc/kubernetes/admin.conf'), 'utf8');
+    assert.equal(kubeconfig, staged.change.components.at(-1)?.files[0]?.after.text);
+    assert.doesNotMatch(kubeconfig, /@kube-mtls:/);
+  });
+
+  it('touches nothing when a manifest was edited while it waited for its permit', async () => {
+    const node = await makeMixedNode(parent);
+    const staged = await stageChange(node.deps(), fakeSigned(await makeMixedChange(node)));
+    appendFileSync(node.kubelet.manifestPath('kube-apiserver'), '# somebody\n');
+    const before = await node.tree();
+    await assert.rejects(applyChange(node.deps(), staged, { permitId: 'p1' }), { reason: 'conflict' });
+    assert.deepEqual(await node.tree(), before);
+  });
+
   it('remembers how each unit ran before the first switch', async () => {
     const node = await makeNode(parent);
     Object.assign(node.unit('etcd.service'), { activeState: 'inactive', unitFileState: 'disabled' });
@@ -48,7 +90,7 @@ describe('applyChange', () => {
     let remembered: unknown;
     const deps = node.deps(async (name) => {
       if (name !== 'link-switched' || remembered !== undefined) return;
-      remembered = (await loadChange(node.layout, staged.record.changeId)).components.map((each) => each.unitBefore);
+      remembered = (await loadChange(node.layout, staged.record.changeId)).components.map((each) => each.processBefore);
     });
     await applyChange(deps, staged, { permitId: 'p1' });
     const ids = [...node.units.values()].map(({ invocationId }) => invocationId);
@@ -68,6 +110,24 @@ describe('applyChange', () => {
     await applyChange(deps, staged, { permitId: 'p1' });
     const each = ['link-switched', 'file-written'];
     assert.deepEqual(steps, ['link-switched', 'file-written', 'file-written', ...each]);
+  });
+
+  it('takes cursor and time before the first switch', async () => {
+    const node = await makeNode(parent);
+    const staged = await stage(node);
+    const links: unknown[] = [];
+    const deps = {
+      ...node.deps(),
+      currentCursor: async () => {
+        links.push(readlinkSync(join(componentFolder(node.layout, 'kube-apiserver'), 'current')));
+        return 's=9';
+      },
+    };
+    const applied = await applyChange(deps, staged, { permitId: 'p1' });
+    assert.deepEqual(
+      [applied.cursor, applied.switchedAtMs, links],
+      ['s=9', node.clock.nowMs(), ['v20250601T000000Z-bbbbbb']],
+    );
   });
 
   const drifts: [title: string, drift: (node: FakeNode) => void][] = [

@@ -4,7 +4,7 @@ import { AppError } from '../../common/errors/app-error.ts';
 import { linkTarget, makeFolder, switchSymlink, writeFileDurably } from '../../common/files/durable.ts';
 import { runChecked } from '../../common/run/command.ts';
 import type { Change, ComponentChange } from '../plan/change.ts';
-import { isLeftStopped, showUnit } from '../restart/unit-state.ts';
+import { showProcess } from '../process/show-process.ts';
 import { advanceChange } from '../stage/change-journal.ts';
 import { type ChangeRecord, withComponent } from '../stage/change-record.ts';
 import { inspectFile, isState } from '../stage/file-state.ts';
@@ -17,16 +17,24 @@ export interface HeldPermit {
   readonly permitId: string;
 }
 
-/** A change that is in place on disk; its units still run as before. Only {@link applyChange} makes it. */
+/**
+ * A change that is in place on disk, but for the manifests of static pods; what runs still runs as before. Only {@link applyChange}
+ * makes it.
+ */
 export interface AppliedChange {
   readonly stage: 'applied';
   readonly change: Change;
   readonly record: ChangeRecord;
+  /** When the first link was switched, milliseconds since the epoch. */
+  readonly switchedAtMs: number;
+  /** Cursor of the journal from just before: what a process writes while it takes the new files up comes after it. */
+  readonly cursor: string;
 }
 
 /**
  * Per component switches the link, which changes all keys and certificates together, and then writes the files that refer to it:
- * a file never names a certificate that is not there. Then systemd reads its units again.
+ * a file never names a certificate that is not there. Then systemd reads its units again. Manifests of static pods are left to the
+ * stage restart, since kubelet takes them up at once.
  *
  * After an error the change has to be given to undoChange, which discards it when nothing was switched.
  *
@@ -43,7 +51,9 @@ export async function applyChange(
   let record = await advanceChange(layout, staged.record, { name: 'permitted', permitId });
   await deps.checkpoint('permitted');
   await refuseDrift(record);
-  record = await rememberUnits(deps, record, signal);
+  record = await rememberProcesses(deps, record, signal);
+  const cursor = await deps.currentCursor(signal);
+  const switchedAtMs = deps.clock.nowMs();
   signal?.throwIfAborted();
   record = await advanceChange(layout, record, { name: 'switching', permitId });
   await deps.checkpoint('switching');
@@ -53,7 +63,7 @@ export async function applyChange(
   await runChecked(deps.run, ['systemctl', 'daemon-reload']);
   await deps.checkpoint('reloaded');
   deps.log.info('change applied', { changeId: record.changeId, permitId, state: record.state.name });
-  return { stage: 'applied', change: staged.change, record };
+  return { stage: 'applied', change: staged.change, record, switchedAtMs, cursor };
 }
 
 /** Waiting for a permit may take hours. */
@@ -70,13 +80,15 @@ async function refuseDrift(record: ChangeRecord): Promise<void> {
   }
 }
 
-async function rememberUnits(deps: TransactionDeps, from: ChangeRecord, signal?: AbortSignal): Promise<ChangeRecord> {
+async function rememberProcesses(
+  deps: TransactionDeps,
+  from: ChangeRecord,
+  signal?: AbortSignal,
+): Promise<ChangeRecord> {
   let record = from;
-  for (const { component, unit } of from.components) {
-    const state = await showUnit(deps.run, unit, signal);
-    const { invocationId, activeState } = state;
-    const unitBefore = { invocationId, activeState, wanted: !isLeftStopped(state) };
-    record = withComponent(record, component, { unitBefore });
+  for (const { component, process } of from.components) {
+    const { invocationId, activeState, wanted } = await showProcess(deps, process, signal);
+    record = withComponent(record, component, { processBefore: { invocationId, activeState, wanted } });
   }
   return record;
 }
@@ -84,7 +96,9 @@ async function rememberUnits(deps: TransactionDeps, from: ChangeRecord, signal?:
 async function applyComponent(deps: TransactionDeps, component: ComponentChange, record: ChangeRecord): Promise<void> {
   await switchSymlink(currentLink(component.folder), `v${record.changeId}`);
   await deps.checkpoint('link-switched');
-  for (const { path, after } of component.files) {
+  for (const file of component.files) {
+    if (file.restarts) continue;
+    const { path, after } = file;
     const { text, mode, uid, gid } = after;
     for (const folder of record.newFolders) {
       if (`${dirname(path)}/`.startsWith(`${folder}/`)) await makeFolder(folder, { mode: 0o755 });

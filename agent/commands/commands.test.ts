@@ -97,7 +97,10 @@ describe('status', () => {
     const board = new StatusBoard(() => 0);
     board.set('kubelet', {
       ...{ state: 'rolled-back', reason: 'nobody trusts it', unit: 'kubelet.service', version: '1.20.2' },
-      certificates: [{ profile: 'kubelet-serving', serial: '1a', path: '/pki/serving.crt', notAfterMs: 0 }],
+      ...{ restarts: 1, reloads: 14 },
+      certificates: [
+        { profile: 'kubelet-serving', serial: '1a', path: '/pki/serving.crt', notAfterMs: 0, issuerPin: '' },
+      ],
     });
     const answer = { enrolment, mode: 'observe', session: lost, statuses: board.all() };
     const layout = await daemon(test, { status: answer });
@@ -107,6 +110,7 @@ describe('status', () => {
     assert.match(text, /cp1:9444, not connected since 1970.*, 3 attempts: the server cannot be reached$/m);
     assert.match(text, /^kubelet +ROLLED-BACK +kubelet\.service 1\.20\.2$/m);
     assert.match(text, /^ {2}nobody trusts it$/m);
+    assert.match(text, /^ {2}restarted once, took new files up live 14 times$/m);
     assert.match(text, /until 1970-01-01T00:00Z {2}\/pki\/serving\.crt {2}1a/);
     assert.deepEqual(JSON.parse(await statusCommand(layout, 'json')).session, lost);
   });

@@ -2,6 +2,7 @@
 import { AppError } from '../../common/errors/app-error.ts';
 import { runCommand } from '../../common/run/command.ts';
 import { systemClock } from '../../common/time/clock.ts';
+import { loadAgentConfig } from '../config/agent-config.ts';
 import { requireEnrolment } from '../enrol/enrolment.ts';
 import type { Layout } from '../layout.ts';
 import { createServerLink } from '../link/server-link.ts';
@@ -13,13 +14,15 @@ import { loadAgentState } from '../report/agent-state.ts';
 /** Plans with the settings that the daemon last heard. Exit code 0: nothing to do, 2: something, 3: something is blocked. */
 export async function planCommand(layout: Layout, signal: AbortSignal): Promise<{ text: string; exitCode: number }> {
   const enrolment = await requireEnrolment(layout);
+  const overrides = await loadAgentConfig(layout.configFile);
   const { settings } = await loadAgentState(layout);
   if (settings === undefined) {
     throw new AppError('unavailable', 'the server has not told this node yet what it is: see "kube-mtls-agent status"');
   }
   const link = createServerLink(layout, enrolment.fleetEndpoint, systemClock);
   try {
-    const input = await lookAtNode({ layout, run: runCommand, clock: systemClock, link }, settings.node, signal);
+    const deps = { layout, run: runCommand, clock: systemClock, link, overrides };
+    const input = await lookAtNode(deps, settings.node, signal);
     const plan = planNode(input);
     const exitCode = plan.problems.length > 0 ? 3 : plan.changes.length > 0 ? 2 : 0;
     return { text: renderPlan(plan), exitCode };

@@ -8,6 +8,8 @@ export const statusSchema = z.object({
   version: z.string(),
   state: z.string(),
   reason: z.string(),
+  restarts: z.number(),
+  reloads: z.number(),
   checks: z.array(
     z.object({
       kind: z.string(),
@@ -27,8 +29,10 @@ export function renderStatuses(statuses: readonly z.infer<typeof statusSchema>[]
 
 function renderStatus(status: z.infer<typeof statusSchema>, withEvidence: boolean): string {
   const lines = [
-    `${status.component.padEnd(16)} ${status.state.toUpperCase().padEnd(12)} ${status.unit} ${status.version}`,
+    `${status.component.padEnd(24)} ${status.state.toUpperCase().padEnd(12)} ${status.unit} ${status.version}`,
   ];
+  if (status.restarts + status.reloads > 0)
+    lines.push(`  restarted ${times(status.restarts)}, took new files up live ${times(status.reloads)}`);
   if (status.reason !== '') lines.push(`  ${status.reason}`);
   for (const check of status.checks) {
     lines.push(`  ${check.result.padEnd(8)}${check.kind.padEnd(10)} ${check.summary}`);
@@ -39,4 +43,8 @@ function renderStatus(status: z.infer<typeof statusSchema>, withEvidence: boolea
     lines.push(`  until ${new Date(notAfterMs).toISOString().slice(0, 16)}Z  ${path}  ${serial}`);
   }
   return lines.join('\n');
+}
+
+function times(count: number): string {
+  return count === 1 ? 'once' : `${count} times`;
 }

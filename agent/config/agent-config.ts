@@ -4,6 +4,22 @@ import { z } from 'zod';
 import { duration } from '../../common/config/duration.ts';
 import { parseConfig } from '../../common/config/parse-config.ts';
 import { AppError } from '../../common/errors/app-error.ts';
+import { kubeadmAdminKubeconfigs } from '../detect/overrides.ts';
+
+const absolutePath = z.string().regex(/^\/[^\0]*$/, 'is no absolute path: begin it with "/"');
+const unit = z
+  .string()
+  .regex(/^[A-Za-z0-9:_.\\@-]+\.service$/, 'is no name of a service: end it with ".service"')
+  .optional();
+/** False: its certificates are listed, nothing else is done with it. */
+const manage = z.boolean().default(true);
+const unitComponent = z.strictObject({ unit, manage }).optional();
+const podComponent = z
+  .strictObject({ unit, manifest: absolutePath.optional(), manage })
+  .refine((one) => one.unit === undefined || one.manifest === undefined, {
+    message: 'names a unit and a manifest: leave one out',
+  })
+  .optional();
 
 const schema = z.strictObject({
   /** Overrides what `join` recorded. */
@@ -12,6 +28,24 @@ const schema = z.strictObject({
   keyAlgorithm: z.enum(['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096']).default('ecdsa-p256'),
   /** How often the node is compared with what it should be, without any other cause. */
   reconcileInterval: duration('10s', '24h').default(5 * 60_000),
+  /** Components whose unit or manifest is not where it usually is, or that shall be left alone. */
+  components: z
+    .strictObject({
+      etcd: podComponent,
+      'kube-apiserver': podComponent,
+      'kube-controller-manager': podComponent,
+      'kube-scheduler': podComponent,
+      kubelet: unitComponent,
+      'kube-proxy': unitComponent,
+      admin: z.strictObject({ manage }).optional(),
+    })
+    .default({}),
+  /** Folder of static pods; '' is the one that kubelet's configuration names. */
+  manifestsFolder: z.union([z.literal(''), absolutePath]).default(''),
+  /** Kubeconfig files with the certificate of an administrator; those that do not exist are passed over. */
+  adminKubeconfigs: z
+    .array(z.strictObject({ path: absolutePath, profile: z.enum(['admin-client', 'super-admin-client']) }))
+    .default([...kubeadmAdminKubeconfigs]),
 });
 
 /** The configuration with its defaults; durations in milliseconds. */

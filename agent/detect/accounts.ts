@@ -22,6 +22,12 @@ export async function findAccount(layout: Layout, user: string, group: string, p
   return group === '' ? owner : { ...owner, gid: await findGroup(layout, group, place) };
 }
 
+/** Name of a user by its number, or the number itself where /etc/passwd has none: a container may run as anybody. */
+export async function userName(layout: Layout, uid: number): Promise<string> {
+  const rows = await rowsOf(layout, '/etc/passwd');
+  return rows.find((fields) => fields[2] === String(uid))?.[0] ?? String(uid);
+}
+
 async function findUser(layout: Layout, user: string, place: Place): Promise<Account> {
   const rows = await rowsOf(layout, '/etc/passwd');
   const row = rows.find((fields) => fields[0] === user) ?? rows.find((fields) => fields[2] === user);

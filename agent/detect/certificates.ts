@@ -5,26 +5,33 @@ import { messageOf } from '../../common/errors/app-error.ts';
 import type { Layout } from '../layout.ts';
 import { type CertificateReference, certificateReferences } from './certificate-references.ts';
 import type { Detected, FoundCertificate } from './detected.ts';
-import { findOtherReferences } from './other-programs.ts';
+import { kubeletReferences } from './kubelet-references.ts';
 import { below, readSource } from './source-file.ts';
-import type { UnitDeps } from './unit.ts';
+import { unreferencedFiles } from './unreferenced.ts';
 
 /**
- * Certificates of the components and of kube-controller-manager and kube-scheduler, sorted by path and consumer.
- * What cannot be read or parsed is listed with its problem.
+ * Certificates of the components, and those in kubeadm's folder that none of them refers to (with the consumer ''), sorted
+ * by path and consumer. What cannot be read or parsed is listed with its problem.
  */
-export async function findCertificates(
-  deps: UnitDeps,
-  components: readonly Detected[],
-  signal: AbortSignal,
-): Promise<FoundCertificate[]> {
-  const others = await findOtherReferences(deps, signal);
-  const references = [...others.references];
-  for (const detected of components) references.push(...(await certificateReferences(deps.layout, detected)));
-  const found = await Promise.all(references.map((reference) => readReference(deps.layout, reference)));
-  return unique([...found, ...others.failures]).sort(
-    (a, b) => compare(a.path, b.path) || compare(a.consumer, b.consumer),
-  );
+export async function findCertificates(layout: Layout, components: readonly Detected[]): Promise<FoundCertificate[]> {
+  const references: CertificateReference[] = [];
+  for (const detected of components) {
+    references.push(
+      ...(detected.component === 'kubelet'
+        ? await kubeletReferences(layout, detected)
+        : certificateReferences(layout, detected)),
+    );
+  }
+  const found = await Promise.all(references.map((reference) => readReference(layout, reference)));
+  for (const path of await unreferencedFiles(
+    layout,
+    found.map(({ path }) => path),
+  )) {
+    const file = await readReference(layout, { path, consumer: '' });
+    // a .pem may be a key, which is nobody's certificate
+    if (path.endsWith('.crt') || file.certificatePem !== undefined) found.push(file);
+  }
+  return unique(found).sort((a, b) => compare(a.path, b.path) || compare(a.consumer, b.consumer));
 }
 
 /** The first certificate of a PEM text, which may hold keys and other certificates too; undefined when it has none. */

@@ -3,14 +3,18 @@ import { hostname } from 'node:os';
 import { type Component, components } from '../../common/names/names.ts';
 import type { RunCommand } from '../../common/run/command.ts';
 import type { Layout } from '../layout.ts';
+import { detectAdmin } from './admin.ts';
 import { findCertificates } from './certificates.ts';
-import type { Detected, DetectedNode, Problem } from './detected.ts';
+import type { Detected, DetectedNode, FoundCertificate, Problem } from './detected.ts';
 import { detectEtcd } from './etcd.ts';
 import { detectApiserver } from './kube-apiserver.ts';
-import { detectKubelet } from './kubelet.ts';
+import { detectProxy } from './kube-proxy.ts';
+import { detectKubelet, staticPodFolder } from './kubelet.ts';
+import type { ProcessDeps } from './load-process.ts';
+import { detectManager } from './manager.ts';
 import { toProblem } from './not-understood.ts';
+import type { DetectOverrides } from './overrides.ts';
 import { findStaticPods } from './static-pods.ts';
-import type { UnitDeps } from './unit.ts';
 
 /** What detection needs. */
 export interface DetectDeps {
@@ -18,46 +22,78 @@ export interface DetectDeps {
   run: RunCommand;
   /** The kernel's host name; default this machine's. */
   hostname?: string;
-  /** Units that are named unlike their program; default COMPONENT.service. */
-  unitNames?: Partial<Record<Component, string>>;
+  /** What agent.yaml says; default nothing. */
+  overrides?: DetectOverrides;
 }
+
+/** kubeadm's folder of static pods, for a kubelet that is not understood. */
+const MANIFESTS_FOLDER = '/etc/kubernetes/manifests';
 
 /**
  * Looks at the node. A component with anything about it that is not understood becomes a problem and is left out; the
- * other components are found all the same.
+ * other components are found all the same. One that agent.yaml leaves alone (manage: false) is left out too, and its
+ * certificates are listed.
  *
- * @returns components in the order etcd, kube-apiserver, kubelet
+ * @returns components in the order of {@link components.all}
  * @throws AppError 'unavailable' when systemd does not answer; the signal's reason when it fires
  */
 export async function detectNode(deps: DetectDeps, signal: AbortSignal): Promise<DetectedNode> {
-  const unitDeps: UnitDeps = { layout: deps.layout, run: deps.run, hostname: deps.hostname ?? hostname() };
-  const problems = await findStaticPods(deps.layout);
-  const found: Detected[] = [];
+  const overrides = deps.overrides ?? {};
+  const base = { layout: deps.layout, run: deps.run, hostname: deps.hostname ?? hostname(), overrides };
+  // the kubelet first: it says where static pods stand and what the node is called
+  const kubelet = await orProblem('kubelet', () => detectKubelet({ ...base, pods: new Map() }, signal));
+  const understood = kubelet !== undefined && 'process' in kubelet ? kubelet : undefined;
+  const pods = await findStaticPods(
+    { layout: deps.layout, nodeName: understood?.nodeName ?? base.hostname.toLowerCase() },
+    overrides.manifestsFolder || (understood === undefined ? MANIFESTS_FOLDER : staticPodFolder(understood)),
+    overrides,
+  );
+  const everything: Detected[] = [];
+  const problems: Problem[] = [];
   for (const component of components.all) {
     signal.throwIfAborted();
-    const unitName = deps.unitNames?.[component] ?? `${component}.service`;
-    const detected = await detectOrProblem(component, unitDeps, unitName, signal);
-    if (detected === undefined) continue;
-    if ('message' in detected) problems.push(detected);
-    else if (!problems.some((problem) => problem.component === component)) found.push(detected);
+    const found =
+      component === 'kubelet'
+        ? kubelet
+        : await orProblem(component, () => DETECTORS[component]({ ...base, pods }, signal));
+    if (found === undefined) continue;
+    if ('message' in found) problems.push(found);
+    else everything.push(found);
   }
-  return { components: found, problems, certificates: await findCertificates(unitDeps, found, signal) };
+  const managed = ({ component }: { component: Component }) => overrides.components?.[component]?.manage !== false;
+  const notRead = problems.filter((problem) => !managed(problem)).map(asCertificate);
+  return {
+    components: everything.filter(managed),
+    problems: problems.filter(managed),
+    certificates: [...(await findCertificates(deps.layout, everything)), ...notRead],
+  };
 }
 
 const DETECTORS: Record<
-  Component,
-  (deps: UnitDeps, unitName: string, signal: AbortSignal) => Promise<Detected | undefined>
-> = { etcd: detectEtcd, 'kube-apiserver': detectApiserver, kubelet: detectKubelet };
+  Exclude<Component, 'kubelet'>,
+  (deps: ProcessDeps, signal: AbortSignal) => Promise<Detected | undefined>
+> = {
+  etcd: detectEtcd,
+  'kube-apiserver': detectApiserver,
+  'kube-controller-manager': (deps, signal) => detectManager('kube-controller-manager', deps, signal),
+  'kube-scheduler': (deps, signal) => detectManager('kube-scheduler', deps, signal),
+  'kube-proxy': detectProxy,
+  admin: ({ layout, overrides }) => detectAdmin(layout, overrides),
+};
 
-async function detectOrProblem(
+async function orProblem<Found extends Detected>(
   component: Component,
-  deps: UnitDeps,
-  unitName: string,
-  signal: AbortSignal,
-): Promise<Detected | Problem | undefined> {
+  detect: () => Promise<Found | undefined>,
+): Promise<Found | Problem | undefined> {
   try {
-    return await DETECTORS[component](deps, unitName, signal);
+    return await detect();
   } catch (error) {
     return toProblem(component, error);
   }
+}
+
+/** What is left alone is no problem, but that its certificates could not be listed is said in the list. */
+function asCertificate({ component, message, path, line }: Problem): FoundCertificate {
+  const problem = line === undefined ? message : `line ${line}: ${message}`;
+  return { path: path ?? '', consumer: component, certificatePem: undefined, problem };
 }

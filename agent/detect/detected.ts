@@ -19,8 +19,12 @@ export interface Word {
   values: string[];
 }
 
+/** How a component runs. */
+export type DetectedProcess = DetectedUnit | DetectedPod | NoProcess;
+
 /** The systemd unit of a component, as it is without kube-mtls' own drop-in. */
 export interface DetectedUnit {
+  kind: 'unit';
   /** "etcd.service". */
   name: string;
   /** Fragment first, then the drop-ins of others in the order systemd applies them. */
@@ -45,20 +49,76 @@ export interface DetectedUnit {
   effectiveEnvironment: ReadonlyMap<string, string>;
 }
 
+/**
+ * The static pod of a component. Its manifest is edited in place, so there is no state "without kube-mtls": what the manifest
+ * says is in force as soon as kubelet has taken it up.
+ */
+export interface DetectedPod {
+  kind: 'static-pod';
+  /** As kubelet names it: the manifest's name and the node's, "etcd-cp1". */
+  name: string;
+  /** "kube-system". */
+  namespace: string;
+  manifest: SourceFile;
+  /** Name of the container that runs the program. */
+  container: string;
+  /** The container's command and args, the program first; raw and value are the same. */
+  command: Word[];
+  /** The container's env, values only. */
+  environment: ReadonlyMap<string, string>;
+  /** hostPath volumes that are mounted under the same path as on the host; paths elsewhere the container cannot see. */
+  mounts: readonly PodMount[];
+  /** User that the container runs as: root unless runAsUser says otherwise. */
+  user: string;
+  uid: number;
+  gid: number;
+  /** "active" while a container runs with the manifest's command, "activating" while another or none does. */
+  activeState: string;
+  /** The same as command. */
+  effectiveCommand: Word[];
+  /** The same as environment. */
+  effectiveEnvironment: ReadonlyMap<string, string>;
+}
+
+/** A hostPath volume in a container. */
+export interface PodMount {
+  /** Folder or file on the host, and in the container. */
+  path: string;
+  readOnly: boolean;
+}
+
+/** Nothing runs: files that people use. */
+export interface NoProcess {
+  kind: 'none';
+  name: '';
+  user: 'root';
+  uid: 0;
+  gid: 0;
+  activeState: '';
+}
+
 /** Common to all components. */
 interface DetectedBase {
-  unit: DetectedUnit;
+  process: DetectedUnit | DetectedPod;
   /** As the program says it, "1.20.2" or "3.4.23"; empty when it could not be asked. */
   version: string;
+}
+
+/** A setting of etcd and where it comes from. */
+export interface EtcdSetting {
+  value: string;
+  from: 'flag' | 'environment' | 'file';
 }
 
 /** An etcd member. Settings are the effective ones without our drop-in. */
 export interface DetectedEtcd extends DetectedBase {
   component: 'etcd';
   /** Setting by flag name ("listen-client-urls") with where it comes from. */
-  settings: ReadonlyMap<string, { value: string; from: 'flag' | 'environment' }>;
+  settings: ReadonlyMap<string, EtcdSetting>;
   /** As in force now, our drop-in included. */
-  effectiveSettings: ReadonlyMap<string, { value: string; from: 'flag' | 'environment' }>;
+  effectiveSettings: ReadonlyMap<string, EtcdSetting>;
+  /** The file named by --config-file or ETCD_CONFIG_FILE; etcd then ignores every flag and variable but that one. */
+  configFile: SourceFile | undefined;
   /** Our environment file as it is now. */
   environmentFile: SourceFile | undefined;
   /** Where our environment file stands, whether it exists or not. */
@@ -79,14 +139,56 @@ export interface DetectedKubelet extends DetectedBase {
   effectiveFlags: ReadonlyMap<string, readonly string[]>;
   /** The KubeletConfiguration named by --config, parsed only to check; undefined when there is none. */
   config: SourceFile | undefined;
+  /** Where --config-dir names a folder: its files "*.conf" in the order in which they override, ours left out. */
+  configDropIns: readonly SourceFile[];
+  /** Where our own file in that folder stands, whether it exists or not; undefined without --config-dir. */
+  configDropInPath: string | undefined;
+  /** Our file as it is now. */
+  configDropIn: SourceFile | undefined;
   /** The kubeconfig named by --kubeconfig. */
   kubeconfig: SourceFile;
   /** Name of the Node object: --hostname-override or the host's name, lower case. */
   nodeName: string;
 }
 
+/** A controller manager or a scheduler: both call the API server by a kubeconfig and serve metrics over TLS. */
+export interface DetectedManager extends DetectedBase {
+  component: 'kube-controller-manager' | 'kube-scheduler';
+  flags: ReadonlyMap<string, readonly string[]>;
+  effectiveFlags: ReadonlyMap<string, readonly string[]>;
+  /** The kubeconfigs named by --kubeconfig, --authentication-kubeconfig, --authorization-kubeconfig and the scheduler's --config, each once. */
+  kubeconfigs: readonly SourceFile[];
+}
+
+/** A kube-proxy with a kubeconfig of its own. */
+export interface DetectedProxy extends DetectedBase {
+  component: 'kube-proxy';
+  flags: ReadonlyMap<string, readonly string[]>;
+  effectiveFlags: ReadonlyMap<string, readonly string[]>;
+  /** Named by --kubeconfig or by clientConnection.kubeconfig of --config. */
+  kubeconfig: SourceFile;
+}
+
+/** The kubeconfig files of administrators. */
+export interface DetectedAdmin {
+  component: 'admin';
+  process: NoProcess;
+  version: '';
+  /** Those that exist. */
+  kubeconfigs: readonly { profile: 'admin-client' | 'super-admin-client'; file: SourceFile }[];
+}
+
 /** Any component. */
-export type Detected = DetectedEtcd | DetectedApiserver | DetectedKubelet;
+export type Detected =
+  | DetectedEtcd
+  | DetectedApiserver
+  | DetectedManager
+  | DetectedKubelet
+  | DetectedProxy
+  | DetectedAdmin;
+
+/** A component that is a program. */
+export type DetectedProgram = Exclude<Detected, DetectedAdmin>;
 
 /** Something that keeps a component from being planned: named with file and line, the component is left alone. */
 export interface Problem {

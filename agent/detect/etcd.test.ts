@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { EtcdSetting } from './detected.ts';
 import { detectEtcd, etcdVariable } from './etcd.ts';
 import { FakeNode, type FakeUnit } from './fake-node.ts';
 import { NotUnderstood } from './not-understood.ts';
@@ -13,8 +14,7 @@ describe('detectEtcd', () => {
 
   async function detect(unit: FakeUnit) {
     await node.addUnit('etcd.service', unit);
-    const deps = { layout: node.layout, run: node.run, hostname: 'cp1' };
-    const found = await detectEtcd(deps, 'etcd.service', new AbortController().signal);
+    const found = await detectEtcd(node.processDeps('cp1'), new AbortController().signal);
     assert.ok(found);
     return found;
   }
@@ -57,9 +57,149 @@ ExecStart=/usr/bin/etcd $ARGS --listen-client-urls=http://127.0.0.1:2379`,
     assert.equal(found.environmentFile, undefined);
   });
 
+  it("follows Debian's unit and its variables", async () => {
+    await node.write('/etc/default/etcd', 'ETCD_LISTEN_CLIENT_URLS="http://10.0.0.1:2379"\nDAEMON_ARGS="--debug"\n');
+    const found = await detect({
+      fragmentPath: '/lib/systemd/system/etcd.service',
+      user: 'etcd',
+      text: `[Service]
+Environment=DAEMON_ARGS=
+Environment=ETCD_NAME=%H
+Environment=ETCD_DATA_DIR=/var/lib/etcd/default
+EnvironmentFile=-/etc/default/%p
+Type=notify
+User=etcd
+#ExecStart=/bin/sh -c "GOMAXPROCS=$(nproc) /usr/bin/etcd $DAEMON_ARGS"
+ExecStart=/usr/bin/etcd $DAEMON_ARGS
+[Install]
+WantedBy=multi-user.target
+Alias=etcd2.service
+`,
+    });
+    assert.deepEqual(
+      [...found.settings].map(([name, { value, from }]) => `${name}=${value} ${from}`),
+      [
+        'name=cp1 environment',
+        'data-dir=/var/lib/etcd/default environment',
+        'listen-client-urls=http://10.0.0.1:2379 environment',
+        'debug=true flag',
+      ],
+    );
+    assert.equal(found.process.uid, 107);
+  });
+
+  it("follows upstream's unit (contrib/systemd/etcd.service), which names the member by the machine", async () => {
+    await node.write('/etc/machine-id', '0123456789abcdef0123456789abcdef\n');
+    const found = await detect({
+      fragmentPath: '/usr/lib/systemd/system/etcd.service',
+      user: 'etcd',
+      text: `[Unit]
+Description=etcd key-value store
+After=network-online.target local-fs.target remote-fs.target time-sync.target
+
+[Service]
+User=etcd
+Type=notify
+Environment=ETCD_DATA_DIR=/var/lib/etcd
+Environment=ETCD_NAME=%m
+ExecStart=/usr/bin/etcd
+Restart=always
+RestartSec=10s
+LimitNOFILE=40000
+`,
+    });
+    assert.equal(found.settings.get('name')?.value, '0123456789abcdef0123456789abcdef');
+  });
+
+  const CONFIG = `# etcd
+name: 'n1'
+listen-client-urls: https://10.0.0.1:2379
+heartbeat-interval: 100
+strict-reconfig-check: yes
+log-outputs: [stderr, /var/log/etcd]
+proxy:
+discovery: ''
+experimental: {x: 1}
+client-transport-security:
+  cert-file: /c.crt
+  client-cert-auth: on
+  allowed-hostname: [a, b]
+  unknown: 1
+peer-transport-security:
+  trusted-ca-file: /ca.crt
+  auto-tls: false
+  allowed-cn: etcd
+`;
+  const FROM_FILE = [
+    'name=n1 file',
+    'listen-client-urls=https://10.0.0.1:2379 file',
+    'heartbeat-interval=100 file',
+    'strict-reconfig-check=true file',
+    'log-outputs=stderr,/var/log/etcd file',
+    'cert-file=/c.crt file',
+    'client-cert-auth=true file',
+    'client-cert-allowed-hostname=a,b file',
+    'peer-trusted-ca-file=/ca.crt file',
+    'peer-auto-tls=false file',
+    'peer-cert-allowed-cn=etcd file',
+  ];
+  const lines = (settings: ReadonlyMap<string, EtcdSetting>) =>
+    [...settings].map(([name, { value, from }]) => `${name}=${value} ${from}`);
+  for (const [name, service] of [
+    ['--config-file', 'ExecStart=/usr/bin/etcd --config-file /etc/etcd.yml --name=ignored'],
+    ['ETCD_CONFIG_FILE', 'Environment=ETCD_CONFIG_FILE=/etc/etcd.yml ETCD_NAME=ignored\nExecStart=/usr/bin/etcd'],
+    [
+      '--config-file before its variable, which are no conflict',
+      'Environment=ETCD_CONFIG_FILE=/other\nExecStart=/usr/bin/etcd --config-file=/etc/etcd.yml',
+    ],
+  ] as const) {
+    it(`takes all settings from ${name}`, async () => {
+      await node.write('/etc/etcd.yml', CONFIG);
+      const found = await detect({ text: `[Service]\n${service}\n` });
+      assert.deepEqual(lines(found.settings), FROM_FILE);
+      assert.deepEqual(found.effectiveSettings, found.settings);
+      assert.equal(found.configFile?.path, node.path('/etc/etcd.yml'));
+      assert.equal(found.configFile.text, CONFIG);
+    });
+  }
+  for (const [name, text, line] of [
+    ['no mapping', '- a\n', 1],
+    ['a section that is no mapping', 'name: a\nclient-transport-security: [a]\n', 2],
+    ['a value that is a mapping', 'peer-transport-security:\n  cert-file: {a: b}\n', 2],
+    ['a key twice', 'name: a\nname: b\n', 2],
+  ] as const) {
+    it(`refuses a configuration file with ${name} and names the line`, async () => {
+      await node.write('/etc/etcd.yml', text);
+      await assert.rejects(
+        detect({ text: '[Service]\nExecStart=/usr/bin/etcd --config-file=/etc/etcd.yml\n' }),
+        (error) => {
+          assert.ok(error instanceof NotUnderstood, String(error));
+          assert.deepEqual([error.place.path, error.place.line], [node.path('/etc/etcd.yml'), line], error.message);
+          return true;
+        },
+      );
+    });
+  }
+  it('refuses a drop-in of ours that somebody gave another --config-file', async () => {
+    await node.write('/etc/etcd.yml', CONFIG);
+    const detected = detect({
+      text: '[Service]\nExecStart=/usr/bin/etcd\n',
+      dropIns: {
+        '/etc/systemd/system/etcd.service.d/50-kube-mtls.conf':
+          '[Service]\nEnvironment=ETCD_CONFIG_FILE=/etc/etcd.yml\n',
+      },
+    });
+    await assert.rejects(detected, /changes --config-file/);
+  });
+
   const refusals: [string, string, RegExp][] = [
-    ['--config-file', 'ExecStart=/usr/bin/etcd --config-file=/etc/etcd.yaml', /--config-file/],
-    ['ETCD_CONFIG_FILE', 'Environment=ETCD_CONFIG_FILE=/e\nExecStart=/usr/bin/etcd', /--config-file/],
+    ['a missing --config-file', 'ExecStart=/usr/bin/etcd --config-file=/etc/etcd.yaml', /no such file/],
+    ['a relative ETCD_CONFIG_FILE', 'Environment=ETCD_CONFIG_FILE=e\nExecStart=/usr/bin/etcd', /no absolute path/],
+    [
+      "upstream's wrapper in a shell",
+      'ExecStart=/bin/bash -c "GOMAXPROCS=$(nproc) /usr/bin/etcd"',
+      /runs \/bin\/bash and not etcd itself/,
+    ],
     [
       'a flag and its variable',
       'Environment=ETCD_CERT_FILE=/a\nExecStart=/usr/bin/etcd --cert-file=/a',

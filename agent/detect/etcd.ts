@@ -1,15 +1,17 @@
-/** An etcd member that runs as a systemd unit. */
+/** An etcd member, as a systemd unit or a static pod. */
 import { join } from 'node:path';
-import type { DetectedEtcd, DetectedUnit } from './detected.ts';
+import { certificateSettings } from './certificate-settings.ts';
+import type { DetectedEtcd, DetectedPod, DetectedUnit, EtcdSetting, SourceFile, Word } from './detected.ts';
+import { etcdFileSettings } from './etcd-config.ts';
 import { etcdDialect } from './flag-dialects.ts';
-import { type Flag, parseFlags } from './flags.ts';
+import { type Flag, flagValues, lastFlag, parseFlags } from './flags.ts';
+import { refuseHiddenPaths } from './hidden-paths.ts';
+import { effectivePlaceOf, loadProcess, type ProcessDeps, placeOf, processVersion } from './load-process.ts';
 import { NotUnderstood, type Place } from './not-understood.ts';
-import { readSourceIfAny } from './source-file.ts';
-import { ETCD_ENVIRONMENT_FILE, loadUnit, programOf, type UnitDeps } from './unit.ts';
-import { programVersion } from './version.ts';
+import { below, readSource, readSourceIfAny } from './source-file.ts';
+import { ETCD_ENVIRONMENT_FILE } from './unit.ts';
 
-/** A setting and where it comes from. */
-export type EtcdSetting = { value: string; from: 'flag' | 'environment' };
+type Settings = Map<string, EtcdSetting>;
 
 /**
  * Finds the member.
@@ -17,30 +19,30 @@ export type EtcdSetting = { value: string; from: 'flag' | 'environment' };
  * @returns undefined when there is none
  * @throws NotUnderstood when it is configured in a way that this program cannot follow
  */
-export async function detectEtcd(
-  deps: UnitDeps,
-  unitName: string,
-  signal: AbortSignal,
-): Promise<DetectedEtcd | undefined> {
-  const unit = await loadUnit(deps, unitName, 'etcd', signal);
-  if (unit === undefined) return undefined;
-  const place = { path: unit.files[0]?.path ?? '' };
-  const flags = parseFlags(unit.command, etcdDialect, place);
-  refuseConflicts(flags, unit, place);
-  const settings = etcdSettings(flags, unit.environment);
-  const effectiveFlags = parseFlags(unit.effectiveCommand, etcdDialect, { path: unit.dropInPath });
-  const effectiveSettings = etcdSettings(effectiveFlags, unit.effectiveEnvironment);
-  for (const found of [settings, effectiveSettings]) {
-    if (!found.has('config-file')) continue;
-    throw new NotUnderstood('etcd reads --config-file, which this version leaves alone: use ETCD_ variables', place);
+export async function detectEtcd(deps: ProcessDeps, signal: AbortSignal): Promise<DetectedEtcd | undefined> {
+  const process = await loadProcess(deps, 'etcd', signal);
+  if (process === undefined) return undefined;
+  const place = placeOf(process);
+  const path = configPath(process.command, process.environment, place);
+  const effectivePlace = effectivePlaceOf(process);
+  if (configPath(process.effectiveCommand, process.effectiveEnvironment, effectivePlace) !== path) {
+    throw new NotUnderstood("kube-mtls' own drop-in changes --config-file: remove it", effectivePlace);
   }
+  const configFile = await readConfigFile(deps, process, path, place);
+  const { settings, effectiveSettings } =
+    configFile === undefined ? byCommand(process, place, effectivePlace) : byFile(configFile);
+  refuseHiddenPaths(
+    process,
+    certificateSettings.etcd.map((name) => ({ by: `--${name}`, path: effectiveSettings.get(name)?.value ?? '' })),
+  );
   const environmentFilePath = join(deps.layout.root, ETCD_ENVIRONMENT_FILE);
   return {
     component: 'etcd',
-    unit,
-    version: await programVersion(deps.run, programOf(unit.command), signal),
+    process,
+    version: await processVersion(deps, process, signal),
     settings,
     effectiveSettings,
+    configFile,
     environmentFilePath,
     environmentFile: await readSourceIfAny(environmentFilePath),
   };
@@ -56,7 +58,7 @@ export function etcdSettings(
   flags: readonly Flag[],
   environment: ReadonlyMap<string, string>,
 ): Map<string, EtcdSetting> {
-  const settings = new Map<string, EtcdSetting>();
+  const settings: Settings = new Map();
   for (const [name, value] of environment) {
     if (!name.startsWith('ETCD_') || value === '') continue;
     settings.set(name.slice('ETCD_'.length).toLowerCase().replaceAll('_', '-'), { value, from: 'environment' });
@@ -65,9 +67,43 @@ export function etcdSettings(
   return settings;
 }
 
+/** The configuration file: the flag's, then the variable's (etcdmain/config.go, parse); '' for none. */
+function configPath(command: readonly Word[], environment: ReadonlyMap<string, string>, place: Place): string {
+  const flag = lastFlag(flagValues(parseFlags(command, etcdDialect, place)), 'config-file') ?? '';
+  return flag === '' ? (environment.get(etcdVariable('config-file')) ?? '') : flag;
+}
+
+async function readConfigFile(
+  { layout }: ProcessDeps,
+  process: DetectedUnit | DetectedPod,
+  path: string,
+  place: Place,
+): Promise<SourceFile | undefined> {
+  if (path === '') return undefined;
+  if (!path.startsWith('/')) throw new NotUnderstood(`--config-file=${path} is no absolute path: write it out`, place);
+  refuseHiddenPaths(process, [{ by: '--config-file', path }]);
+  return readSource(below(layout, path));
+}
+
+function byCommand(process: DetectedUnit | DetectedPod, place: Place, effectivePlace: Place) {
+  const flags = parseFlags(process.command, etcdDialect, place);
+  refuseConflicts(flags, process.environment, place);
+  const effectiveFlags = parseFlags(process.effectiveCommand, etcdDialect, effectivePlace);
+  return {
+    settings: etcdSettings(flags, process.environment),
+    effectiveSettings: etcdSettings(effectiveFlags, process.effectiveEnvironment),
+  };
+}
+
+/** The file is edited in place, so nothing tells what it would be without us. */
+function byFile(file: SourceFile) {
+  const settings = etcdFileSettings(file);
+  return { settings, effectiveSettings: settings };
+}
+
 /** etcd ends at once when a flag and its variable are both there, even an empty one. */
-function refuseConflicts(flags: readonly Flag[], unit: DetectedUnit, place: Place): void {
-  const conflict = flags.find(({ name }) => unit.environment.has(etcdVariable(name)));
+function refuseConflicts(flags: readonly Flag[], environment: ReadonlyMap<string, string>, place: Place): void {
+  const conflict = flags.find(({ name }) => environment.has(etcdVariable(name)));
   if (conflict === undefined) return;
   throw new NotUnderstood(
     `both --${conflict.name} and ${etcdVariable(conflict.name)} are set, and etcd refuses to start: remove one`,

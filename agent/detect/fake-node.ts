@@ -2,13 +2,17 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { parse } from 'yaml';
 import type { CommandResult, RunCommand } from '../../common/run/command.ts';
 import { type Layout, layoutBelow } from '../layout.ts';
+import type { ProcessDeps } from './load-process.ts';
 
 /** A unit as systemd would have loaded it. Paths are those of the node, without the temporary root. */
 export interface FakeUnit {
-  /** Text of /etc/systemd/system/NAME. */
+  /** Text of the unit file. */
   text: string;
+  /** Where it stands; default /etc/systemd/system/NAME. */
+  fragmentPath?: string;
   /** Drop-ins in the order in which systemd applies them: path and text. */
   dropIns?: Record<string, string>;
   user?: string;
@@ -20,6 +24,15 @@ export interface FakeUnit {
   loadState?: string;
 }
 
+/** A process in a container. */
+interface FakeProcess {
+  argv: readonly string[];
+  /** Default: one that no other has. */
+  containerId?: string;
+  /** Whole seconds since the epoch; default 0. */
+  startedAtSeconds?: number;
+}
+
 /** For tests; {@link FakeNode.remove} takes its files away. */
 export class FakeNode {
   readonly layout: Layout;
@@ -28,6 +41,7 @@ export class FakeNode {
   /** Command lines that ran. */
   readonly ran: string[] = [];
   readonly #units = new Map<string, FakeUnit>();
+  #lastPid = 100;
 
   constructor(root: string) {
     this.layout = layoutBelow(root);
@@ -56,8 +70,39 @@ export class FakeNode {
 
   async addUnit(name: string, unit: FakeUnit): Promise<void> {
     this.#units.set(name, unit);
-    await this.write(`/etc/systemd/system/${name}`, unit.text);
+    await this.write(unit.fragmentPath ?? `/etc/systemd/system/${name}`, unit.text);
     for (const [path, text] of Object.entries(unit.dropIns ?? {})) await this.write(path, text);
+  }
+
+  /**
+   * A static pod.
+   *
+   * @param name - of the file in /etc/kubernetes/manifests, or its absolute path
+   * @param options.running - true to let a container run with the manifest's command
+   */
+  async addManifest(name: string, text: string, options: { running?: boolean } = {}): Promise<void> {
+    const path = name.startsWith('/') ? name : `/etc/kubernetes/manifests/${name}`;
+    await this.write(path, text);
+    if (options.running !== true) return;
+    const { containers } = parsePod(text).spec;
+    for (const { command = [], args = [] } of containers) await this.addProcess({ argv: [...command, ...args] });
+  }
+
+  /** A process in a container, with what /proc says of it; the PID. */
+  async addProcess({ argv, containerId, startedAtSeconds = 0 }: FakeProcess): Promise<number> {
+    const pid = ++this.#lastPid;
+    const id = containerId ?? pid.toString(16).padStart(64, '0');
+    const ticks = startedAtSeconds * 100; // the machine booted at the epoch
+    await this.write('/proc/stat', 'btime 0\n');
+    await this.write(`/proc/${pid}/cmdline`, argv.map((word) => `${word}\0`).join(''));
+    await this.write(`/proc/${pid}/cgroup`, `0::/kubepods/burstable/pod1/${id}\n`);
+    await this.write(`/proc/${pid}/stat`, `${pid} (x) S ${'0 '.repeat(18)}${ticks} 0\n`);
+    return pid;
+  }
+
+  /** What a component is detected with, without any static pod. */
+  processDeps(hostname: string): ProcessDeps {
+    return { layout: this.layout, run: this.run, hostname, overrides: {}, pods: new Map() };
   }
 
   readonly run: RunCommand = async (argv) => {
@@ -78,10 +123,18 @@ export class FakeNode {
       `User=${unit.user ?? ''}`,
       `LoadState=${unit.loadState ?? 'loaded'}`,
       `ActiveState=${unit.activeState ?? 'active'}`,
-      `FragmentPath=/etc/systemd/system/${name}`,
+      `FragmentPath=${unit.fragmentPath ?? `/etc/systemd/system/${name}`}`,
       `DropInPaths=${Object.keys(unit.dropIns ?? {}).join(' ')}`,
       `UnitFileState=${unit.unitFileState ?? 'enabled'}`,
       '',
     ].join('\n');
   }
+}
+
+interface FakePod {
+  spec: { containers: { command?: string[]; args?: string[] }[] };
+}
+
+function parsePod(text: string): FakePod {
+  return parse(text) as FakePod; // a test's own manifest
 }

@@ -18,6 +18,15 @@ export const apiserverDialect: FlagDialect = {
   ),
 };
 
+/** kube-proxy. */
+export const proxyDialect: FlagDialect = {
+  style: 'pflag',
+  booleans: namesIn(
+    `${COMMON} bind-address-hard-fail cleanup cleanup-iptables cleanup-ipvs enable-dsr init-only ipvs-strict-arp
+    iptables-localhost-nodeports masquerade-all`,
+  ),
+};
+
 /** kubelet. */
 export const kubeletDialect: FlagDialect = {
   style: 'pflag',

@@ -1,9 +1,10 @@
-/** A kube-apiserver that runs as a systemd unit. */
+/** A kube-apiserver, as a systemd unit or a static pod. */
+import { certificateSettings } from './certificate-settings.ts';
 import type { DetectedApiserver } from './detected.ts';
 import { apiserverDialect } from './flag-dialects.ts';
-import { flagValues, parseFlags } from './flags.ts';
-import { loadUnit, programOf, type UnitDeps } from './unit.ts';
-import { programVersion } from './version.ts';
+import { flagValues, lastFlag, parseFlags } from './flags.ts';
+import { refuseHiddenPaths } from './hidden-paths.ts';
+import { effectivePlaceOf, loadProcess, type ProcessDeps, placeOf, processVersion } from './load-process.ts';
 
 /**
  * Finds the API server.
@@ -11,19 +12,19 @@ import { programVersion } from './version.ts';
  * @returns undefined when there is none
  * @throws NotUnderstood when it is configured in a way that this program cannot follow
  */
-export async function detectApiserver(
-  deps: UnitDeps,
-  unitName: string,
-  signal: AbortSignal,
-): Promise<DetectedApiserver | undefined> {
-  const unit = await loadUnit(deps, unitName, 'kube-apiserver', signal);
-  if (unit === undefined) return undefined;
-  const place = { path: unit.files[0]?.path ?? '' };
+export async function detectApiserver(deps: ProcessDeps, signal: AbortSignal): Promise<DetectedApiserver | undefined> {
+  const process = await loadProcess(deps, 'kube-apiserver', signal);
+  if (process === undefined) return undefined;
+  const flags = flagValues(parseFlags(process.command, apiserverDialect, placeOf(process)));
+  refuseHiddenPaths(
+    process,
+    certificateSettings['kube-apiserver'].map((name) => ({ by: `--${name}`, path: lastFlag(flags, name) ?? '' })),
+  );
   return {
     component: 'kube-apiserver',
-    unit,
-    version: await programVersion(deps.run, programOf(unit.command), signal),
-    flags: flagValues(parseFlags(unit.command, apiserverDialect, place)),
-    effectiveFlags: flagValues(parseFlags(unit.effectiveCommand, apiserverDialect, { path: unit.dropInPath })),
+    process,
+    version: await processVersion(deps, process, signal),
+    flags,
+    effectiveFlags: flagValues(parseFlags(process.effectiveCommand, apiserverDialect, effectivePlaceOf(process))),
   };
 }

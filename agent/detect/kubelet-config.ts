@@ -1,31 +1,60 @@
-/** KubeletConfiguration (kubelet.config.k8s.io/v1beta1): what detection looks at. */
+/** KubeletConfiguration (kubelet.config.k8s.io/v1beta1): what detection looks at, in one file or merged from several. */
+import { dirname, resolve } from 'node:path';
 import type { SourceFile } from './detected.ts';
 import { NotUnderstood } from './not-understood.ts';
-import { parseYamlFile, textAt } from './yaml-file.ts';
+import { parseYamlFile, textAt, type YamlFile } from './yaml-file.ts';
 
-/** Files that the configuration names; '' where it names none. */
-export interface KubeletConfigReferences {
+/** What the configuration says; '' where it says nothing. */
+export interface KubeletSettings {
   tlsCertFile: string;
   clientCaFile: string;
   /** True when kubelet renews its client certificate itself, and then uses its own file instead of the kubeconfig's. */
   rotatesClient: boolean;
+  /** Folder of static pods. */
+  staticPodPath: string;
+}
+
+/** Keys that kube-mtls sets. */
+export const managedKubeletKeys: readonly (readonly string[])[] = [
+  ['tlsCertFile'],
+  ['tlsPrivateKeyFile'],
+  ['rotateCertificates'],
+  ['serverTLSBootstrap'],
+  ['authentication', 'x509', 'clientCAFile'],
+];
+
+/**
+ * The settings of one configuration and of what overrides it.
+ *
+ * @param files - in the order in which they override: --config, then those of --config-dir
+ * @throws NotUnderstood with the line when one is no KubeletConfiguration or names a file by something else than text
+ */
+export function kubeletSettings(files: readonly SourceFile[]): KubeletSettings {
+  const parsed = files.map((file) => ({ file, yaml: parseKubeletConfig(file) }));
+  const text = (...keys: string[]) => {
+    const texts = parsed.map(({ file, yaml }) => ({ file, yaml, value: textAt(file, yaml, keys) }));
+    return texts.findLast(({ yaml }) => yaml.document.hasIn(keys));
+  };
+  const rotating = parsed.findLast(({ yaml }) => yaml.document.hasIn(['rotateCertificates']));
+  const pods = text('staticPodPath');
+  return {
+    tlsCertFile: text('tlsCertFile')?.value ?? '',
+    clientCaFile: text('authentication', 'x509', 'clientCAFile')?.value ?? '',
+    rotatesClient: rotating?.yaml.document.getIn(['rotateCertificates']) === true,
+    // kubelet resolves relative paths from the folder of the file
+    staticPodPath: pods === undefined || pods.value === '' ? '' : resolve(dirname(pods.file.path), pods.value),
+  };
 }
 
 /**
- * Checks a kubelet's configuration and takes out the certificates it names.
+ * Parses a configuration.
  *
- * @throws NotUnderstood with the line when it is no KubeletConfiguration or names a certificate by something else than text
+ * @throws NotUnderstood with the line when it is no KubeletConfiguration
  */
-export function parseKubeletConfig(file: SourceFile): KubeletConfigReferences {
+export function parseKubeletConfig(file: SourceFile): YamlFile {
   const yaml = parseYamlFile(file);
   const kind = textAt(file, yaml, ['kind']);
-  if (kind !== 'KubeletConfiguration') {
-    const line = yaml.lineOf(yaml.document.getIn(['kind'], true));
-    throw new NotUnderstood(`is no KubeletConfiguration but "${kind}"`, { path: file.path, line });
-  }
-  return {
-    tlsCertFile: textAt(file, yaml, ['tlsCertFile']),
-    clientCaFile: textAt(file, yaml, ['authentication', 'x509', 'clientCAFile']),
-    rotatesClient: yaml.document.getIn(['rotateCertificates']) === true,
-  };
+  if (kind === 'KubeletConfiguration') return yaml;
+  const line = yaml.lineOf(yaml.document.getIn(['kind'], true));
+  throw new NotUnderstood(`is no KubeletConfiguration but "${kind}"`, { path: file.path, line });
 }

@@ -7,6 +7,8 @@ export interface SpecifierContext {
   unitName: string;
   /** The kernel's host name. */
   hostname: string;
+  /** Text of /etc/machine-id, where there is one. */
+  machineId?: string | undefined;
 }
 
 /**
@@ -23,12 +25,13 @@ export function expandSpecifiers(text: string, context: SpecifierContext, place:
   });
 }
 
-function specifierValues({ unitName, hostname }: SpecifierContext): Partial<Record<string, string>> {
+function specifierValues({ unitName, hostname, machineId }: SpecifierContext): Partial<Record<string, string>> {
   const withoutSuffix = unitName.replace(/\.[a-z]+$/, '');
   const at = withoutSuffix.indexOf('@');
   return {
     '%': '%',
     H: hostname,
+    m: machineId,
     l: hostname.replace(/\..*$/, ''),
     n: unitName,
     N: withoutSuffix,

@@ -1,64 +1,143 @@
-/** Components that run as static pods: enough to say so, this version leaves them alone. */
+/** Components that run as static pods: the manifests in the folder that kubelet reads, or those that agent.yaml names. */
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { isMap, isScalar, isSeq } from 'yaml';
 import { messageOf } from '../../common/errors/app-error.ts';
-import { type Component, components } from '../../common/names/names.ts';
-import type { Layout } from '../layout.ts';
-import type { Problem, SourceFile } from './detected.ts';
-import { NotUnderstood, toProblem } from './not-understood.ts';
-import { below, codeOf, readSource } from './source-file.ts';
-import { parseYamlFile } from './yaml-file.ts';
+import type { Component } from '../../common/names/names.ts';
+import type { DetectedPod, SourceFile } from './detected.ts';
+import { parseManifest, type SketchedContainer, sketchManifest } from './manifest.ts';
+import { NotUnderstood } from './not-understood.ts';
+import type { DetectOverrides } from './overrides.ts';
+import { type PodDeps, readPod } from './pod.ts';
+import { below, codeOf, readSource, readSourceIfAny } from './source-file.ts';
 
-/** kubeadm's folder of manifests. */
-const FOLDER = '/etc/kubernetes/manifests';
+/** By component: its pod, or why what runs it is not understood. */
+export type StaticPods = ReadonlyMap<Component, DetectedPod | NotUnderstood>;
 
-/** A problem for each component that a manifest names. */
-export async function findStaticPods(layout: Layout): Promise<Problem[]> {
-  const folder = below(layout, FOLDER);
+/** A manifest and a component that it concerns. */
+interface Mention {
+  file: SourceFile;
+  /** Index of the container that runs the program itself, or why it is not understood. */
+  container: number | NotUnderstood;
+}
+
+/** Programs that are looked for in manifests. kube-proxy is one only to be named: no layout has it so today. */
+const PROGRAMS = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kube-proxy'] as const;
+
+/**
+ * Finds the pods.
+ *
+ * @param folder - the folder, or one manifest, that kubelet reads; undefined when it reads none
+ */
+export async function findStaticPods(
+  deps: PodDeps,
+  folder: string | undefined,
+  overrides: DetectOverrides,
+): Promise<StaticPods> {
+  const files = folder === undefined ? [] : await readFolder(below(deps.layout, folder));
+  const pods = new Map<Component, DetectedPod | NotUnderstood>();
+  for (const component of PROGRAMS) {
+    try {
+      const named = overrides.components?.[component]?.manifest;
+      const among = named === undefined ? files : [await readSource(below(deps.layout, named))];
+      if (among instanceof NotUnderstood) throw among;
+      const found = only(component, among);
+      if (found === undefined && named !== undefined) {
+        throw new NotUnderstood(`agent.yaml names it as the manifest of ${component}, which it does not run`, {
+          path: below(deps.layout, named),
+        });
+      }
+      if (found === undefined) continue;
+      if (found.container instanceof NotUnderstood) throw found.container;
+      pods.set(component, await readPod(deps, component, parseManifest(found.file), found.container));
+    } catch (error) {
+      if (!(error instanceof NotUnderstood)) throw error;
+      pods.set(component, error);
+    }
+  }
+  return pods;
+}
+
+/** The files that kubelet reads: all that do not begin with a dot, whatever they are called, and no folders. */
+async function readFolder(folder: string): Promise<(SourceFile | NotUnderstood)[] | NotUnderstood> {
   let names: string[];
   try {
-    names = await readdir(folder);
+    const entries = await readdir(folder, { withFileTypes: true });
+    names = entries.filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return [];
-    return components.all.map((component) =>
-      toProblem(component, new NotUnderstood(`cannot be read: ${messageOf(error)}`, { path: folder }, error)),
-    );
+    if (codeOf(error) === 'ENOENT') return [];
+    // kubelet takes one manifest in place of a folder
+    if (codeOf(error) === 'ENOTDIR') names = [''];
+    else return new NotUnderstood(`cannot be read: ${messageOf(error)}`, { path: folder }, error);
   }
-  const problems: Problem[] = [];
-  // kubelet reads every file there that does not begin with a dot
-  for (const name of names.filter((each) => !each.startsWith('.')).sort()) {
-    problems.push(...(await problemsOf(join(folder, name))));
+  const files: (SourceFile | NotUnderstood)[] = [];
+  for (const name of names.sort()) {
+    try {
+      const file = await readSourceIfAny(name === '' ? folder : join(folder, name));
+      if (file !== undefined) files.push(file);
+    } catch (error) {
+      if (!(error instanceof NotUnderstood)) throw error;
+      files.push(error);
+    }
   }
-  return problems;
+  return files;
 }
 
-async function problemsOf(path: string): Promise<Problem[]> {
+/** What concerns a component: a manifest that runs it counts before those that only look so. */
+function only(component: Component, files: readonly (SourceFile | NotUnderstood)[]): Mention | undefined {
+  const mentions = files.flatMap((file) => mentionIn(component, file));
+  const [first, second] = mentions.filter(({ container }) => typeof container === 'number');
+  if (first === undefined || second === undefined) return first ?? mentions[0];
+  throw new NotUnderstood(
+    `runs ${component} as ${basename(first.file.path)} does, and kubelet starts both: move one of them to another folder`,
+    { path: second.file.path },
+  );
+}
+
+function mentionIn(component: Component, file: SourceFile | NotUnderstood): Mention[] {
+  if (file instanceof NotUnderstood) return byName(component, file);
   try {
-    const found = componentsIn(await readSource(path));
-    return found.map((component) => ({
-      component,
-      message: 'runs as a static pod, which this version leaves alone',
-      path,
-    }));
+    const { podName, containers } = sketchManifest(file);
+    const running = containers.flatMap(({ command }, index) => (basename(command[0] ?? '') === component ? index : []));
+    const named = running.filter((index) => containers[index]?.name === component);
+    const [index, another] = named.length > 0 ? named : running;
+    if (another !== undefined) {
+      return [hidden(file, `runs ${component} in several containers: name the one that counts ${component}`)];
+    }
+    if (index !== undefined) return [{ file, container: index }];
+    const looks = containers.find((container) =>
+      looksLike(component, container, containers.length === 1 ? podName : ''),
+    );
+    return looks === undefined ? [] : [hidden(file, whatHides(component, looks))];
   } catch (error) {
-    // what it would run is only known by its name
-    const named = components.all.filter((component) => basename(path).includes(component));
-    return named.map((component) => toProblem(component, error));
+    if (!(error instanceof NotUnderstood)) throw error;
+    return byName(component, error);
   }
 }
 
-/** Components among the containers of a pod: by the container's name or the program of its command. */
-function componentsIn(file: SourceFile): Component[] {
-  const containers = parseYamlFile(file).document.getIn(['spec', 'containers'], true);
-  if (!isSeq(containers)) return [];
-  const words = containers.items.flatMap((item): string[] => {
-    if (!isMap(item)) return [];
-    const command = item.get('command');
-    const program = isSeq(command) ? command.items[0] : undefined;
-    return [item.get('name'), isScalar(program) ? program.value : undefined]
-      .filter((word) => typeof word === 'string')
-      .map((word) => basename(word));
-  });
-  return components.all.filter((component) => words.includes(component));
+/** What a file that cannot be read would run is only known by its name. */
+function byName(component: Component, error: NotUnderstood): Mention[] {
+  const { path } = error.place;
+  const file = { path, text: '', mode: 0, uid: 0, gid: 0 };
+  return basename(path).includes(component) ? [{ file, container: error }] : [];
+}
+
+function hidden(file: SourceFile, message: string): Mention {
+  return { file, container: new NotUnderstood(message, { path: file.path }) };
+}
+
+/** True for a container that is called like the program, or that seems to start it by a wrapper, a shell or its image. */
+function looksLike(component: Component, { name, image, command, args }: SketchedContainer, podName: string): boolean {
+  if (name === component || podName === component) return true;
+  const imageName = basename(image).replace(/[:@].*$/, '');
+  if (command.length === 0 && imageName === component) return true;
+  const wrapped = new RegExp(`^(?:\\S*/s?bin/)?${component}$`);
+  const scripted = new RegExp(`(?:^|[;&|(]\\s*|\\bexec\\s+|\\w=\\S*\\s+)(?:\\S*/)?${component}\\s`);
+  return [...command, ...args].some((word) => wrapped.test(word) || scripted.test(word));
+}
+
+function whatHides(component: Component, { name, command }: SketchedContainer): string {
+  const program = command[0];
+  return program === undefined
+    ? `the image of the container ${name} decides what runs: write command: [${component}] into the manifest`
+    : `the container ${name} runs ${program} and not ${component} itself, which is not understood`;
 }

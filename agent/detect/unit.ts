@@ -62,6 +62,7 @@ export async function loadUnit(
   }
   const user = runsAsRoot(base.exec) ? '' : state.user;
   return {
+    kind: 'unit',
     name,
     files,
     command: base.exec.words,
@@ -144,7 +145,8 @@ async function readUnit(
   const [command, second] = inForce(assignments, 'Service', 'ExecStart');
   if (command === undefined) throw new NotUnderstood('the unit has no ExecStart=', { path: files[0]?.path ?? '' });
   if (second !== undefined) throw new NotUnderstood('the unit has several ExecStart=: only one is understood', second);
-  const context = { layout, hostname, unitName: name, ownFile: join(layout.root, ETCD_ENVIRONMENT_FILE) };
+  const machineId = (await readSourceIfAny(below(layout, '/etc/machine-id')))?.text.trim();
+  const context = { layout, hostname, machineId, unitName: name, ownFile: join(layout.root, ETCD_ENVIRONMENT_FILE) };
   const environment = await loadEnvironment(assignments, context);
   const exec = parseExecLine(command.value, { ...context, environment, place: command });
   const runs = programOf(exec.words);

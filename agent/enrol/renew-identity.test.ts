@@ -9,6 +9,7 @@ import { FakeClock } from '../../common/time/fake-clock.ts';
 import { until } from '../../common/time/until-for-tests.ts';
 import { parseCsr } from '../../common/x509/csr.ts';
 import { generateKey } from '../../common/x509/keys.ts';
+import { BACKDATED_MS } from '../../common/x509/life.ts';
 import type { CertificateFields } from '../../common/x509/sign.ts';
 import { layoutBelow } from '../layout.ts';
 import { FakeLink } from '../link/fake-link.ts';
@@ -28,7 +29,7 @@ after(() => rmSync(parent, { recursive: true }));
 
 /** Of an identity that lives six hours from a time on. */
 function lifeFrom(atMs: number): Partial<CertificateFields> {
-  return { notBefore: new Date(atMs), notAfter: new Date(atMs + 6 * HOUR) };
+  return { notBefore: new Date(atMs - BACKDATED_MS), notAfter: new Date(atMs + 6 * HOUR) };
 }
 
 /** The renewal of a node whose identity lives six hours from now, and a server that renews it. */

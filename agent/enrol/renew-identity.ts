@@ -6,6 +6,7 @@ import type { Clock } from '../../common/time/clock.ts';
 import { chainsTo, keyMatches, parseCertificate, parseCertificates } from '../../common/x509/certificate.ts';
 import { createCsr } from '../../common/x509/csr.ts';
 import { generateKey, type KeyAlgorithm } from '../../common/x509/keys.ts';
+import { lifeAtMs } from '../../common/x509/life.ts';
 import type { Layout } from '../layout.ts';
 import type { ServerLink } from '../link/server-link.ts';
 import { loadIdentity, saveIdentity } from './identity.ts';
@@ -43,8 +44,7 @@ export async function renewIdentity(deps: RenewIdentityDeps, signal: AbortSignal
 
 /** Two thirds of the life of a certificate, milliseconds since the epoch. */
 export function renewalDueMs(certificatePem: string): number {
-  const { notBefore, notAfter } = parseCertificate(certificatePem);
-  return notBefore.getTime() + ((notAfter.getTime() - notBefore.getTime()) * 2) / 3;
+  return lifeAtMs(parseCertificate(certificatePem), 2 / 3);
 }
 
 /** One new identity. It replaces the old one only when the server can be reached with it: the old one is deleted. */

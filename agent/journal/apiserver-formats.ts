@@ -42,6 +42,13 @@ export const APISERVER_FORMATS: readonly Format[] = [
   { message: /^v\w+\.\S+ failed with: failing or missing response from /, is: 'noise' },
   { message: /^failed calling webhook/i, is: 'noise' },
   {
+    message: /^(?:[\w/-]+,)*loopback-serving-certificate(?:,[\w/-]+)* check failed: /,
+    is: 'failure',
+    cause: 'expired',
+    fault: 'own',
+    what: 'its certificate for calls to itself has expired, since it has run for more than a year: restart it',
+  },
+  {
     message: /^Generated self-signed cert/,
     is: 'failure',
     cause: 'conflicting-setting',

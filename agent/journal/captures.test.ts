@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import type { Component } from '../../common/names/names.ts';
 import { classify } from './classify.ts';
-import type { Cause, Fault, Speaker } from './finding.ts';
+import type { Cause, Fault } from './finding.ts';
 import { FindingLog } from './finding-log.ts';
 import type { JournalEntry } from './journal-entry.ts';
 import { judgeJournal } from './judge-journal.ts';
@@ -19,7 +20,7 @@ interface Captured {
   m: string;
 }
 
-function speakerOf(file: string): Speaker {
+function speakerOf(file: string): Component {
   if (file.endsWith('-kcm.jsonl')) return 'kube-controller-manager';
   if (file.endsWith('-kubelet.jsonl')) return 'kubelet';
   return file.startsWith('etcd-') ? 'etcd' : 'kube-apiserver';

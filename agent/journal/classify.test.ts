@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import type { Component } from '../../common/names/names.ts';
 import { classify } from './classify.ts';
-import type { Finding, Speaker } from './finding.ts';
+import type { Finding } from './finding.ts';
 
 const API = 'kube-apiserver';
 const HEAD = 'E1124 10:14:03.054501     163 file.go:53] ';
@@ -17,7 +18,7 @@ function gist(finding: Finding | undefined): string {
   return `failure ${finding.cause} ${finding.fault}${finding.fatal ? ' fatal' : ''}`;
 }
 
-function say(speaker: Speaker, message: string, fromSystemd = false): Finding | undefined {
+function say(speaker: Component, message: string, fromSystemd = false): Finding | undefined {
   return classify(speaker, { message, fromSystemd });
 }
 
@@ -35,7 +36,7 @@ function table(file: string): [string, string, string][] {
   });
 }
 
-function isSpeaker(text: string): text is Speaker {
+function isSpeaker(text: string): text is Component {
   return ['etcd', 'kube-apiserver', 'kubelet', 'kube-controller-manager', 'kube-scheduler'].includes(text);
 }
 
@@ -117,6 +118,19 @@ describe('classify', () => {
     );
   });
 
+  it('is not fooled into taking a failure for that of a webhook', () => {
+    const names = 'x509: certificate is valid for failed calling webhook x, not 10.77.0.10';
+    const finding = say('kubelet', `${HEAD}failed to update lease, error: Put "${CALLED}": ${names}`);
+    assert.deepEqual([gist(finding), finding?.remote], ['failure wrong-name peer-server', '10.77.0.10:6443']);
+  });
+
+  it('takes no word of an event, whose text tenants write', () => {
+    const event = `'&v1.Event{Message:"x509: certificate signed by unknown authority"}': 'Unauthorized'`;
+    for (const head of ['Unable to write event: ', 'Server rejected event ']) {
+      assert.equal(gist(say('kube-controller-manager', `${HEAD}${head}${event}`)), 'nothing');
+    }
+  });
+
   it('does not look at the severity', () => {
     for (const letter of 'IWEF') {
       const line = `${letter}1124 10:14:03.054501     163 log.go:1] http: TLS handshake error from 10.77.0.10:5: remote error: tls: bad certificate`;
@@ -137,7 +151,7 @@ describe('classify', () => {
     for (const head of heads) {
       for (const filler of ['\\', '"', ' a="', 'failed: ', ' (possibly because of "', 'Get "https://', '[core] ']) {
         const message = (head + filler.repeat(16_384)).slice(0, 16_384);
-        for (const speaker of ['etcd', API, 'kubelet'] as const) say(speaker, message);
+        for (const speaker of ['etcd', API, 'kubelet', 'kube-scheduler', 'kube-proxy'] as const) say(speaker, message);
       }
     }
     assert.ok(process.hrtime.bigint() - started < 5_000_000_000n);

@@ -1,23 +1,27 @@
 /** What a journal line says about TLS: what is wrong, whose it is, and what to do next. */
 
+import type { Component } from '../../common/names/names.ts';
 import { APISERVER_FORMATS } from './apiserver-formats.ts';
 import { ETCD_FORMATS } from './etcd-formats.ts';
-import type { Cause, Fault, Finding, Speaker } from './finding.ts';
+import type { Cause, Fault, Finding } from './finding.ts';
 import type { Format } from './formats.ts';
 import { hostOf } from './host-port.ts';
 import type { JournalEntry } from './journal-entry.ts';
 import { KUBELET_FORMATS } from './kubelet-formats.ts';
 import { MANAGER_FORMATS } from './manager-formats.ts';
 import { type ParsedLine, parseLine } from './parse-line.ts';
+import { PROXY_FORMATS } from './proxy-formats.ts';
 import { SYSTEMD_FORMATS } from './systemd-formats.ts';
 import { type Meaning, meaningOf } from './vocabulary.ts';
 
-const FORMATS: Record<Speaker, readonly Format[]> = {
+const FORMATS: Record<Component, readonly Format[]> = {
   etcd: ETCD_FORMATS,
   'kube-apiserver': APISERVER_FORMATS,
   kubelet: KUBELET_FORMATS,
   'kube-controller-manager': MANAGER_FORMATS,
   'kube-scheduler': MANAGER_FORMATS,
+  'kube-proxy': PROXY_FORMATS,
+  admin: [], // files that people use write nothing
 };
 
 /** What to do about it. */
@@ -49,7 +53,7 @@ const NEXT: Record<Exclude<Cause, 'noise'>, string> = {
  * @param component - who wrote the journal
  */
 export function classify(
-  component: Speaker,
+  component: Component,
   entry: Pick<JournalEntry, 'message' | 'fromSystemd'>,
 ): Finding | undefined {
   const line = parseLine(entry);

@@ -1,11 +1,12 @@
 /** What this node's journals said lately of failures, kept in memory to answer questions about other nodes. */
-import type { Finding, Speaker } from './finding.ts';
+import type { Component } from '../../common/names/names.ts';
+import type { Finding } from './finding.ts';
 import type { JournalEntry } from './journal-entry.ts';
 
 /** A failure that was read. */
 export interface LoggedFinding {
   /** Whose journal. */
-  speaker: Speaker;
+  speaker: Component;
   finding: Finding;
   entry: JournalEntry;
 }

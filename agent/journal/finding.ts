@@ -1,9 +1,6 @@
 /** What a journal line was understood to say. */
 import type { Component } from '../../common/names/names.ts';
 
-/** A program whose journal is read: our components and the two whose word counts about the API server. */
-export type Speaker = Component | 'kube-controller-manager' | 'kube-scheduler';
-
 /** What is wrong; 'noise' for lines that say nothing is. */
 export type Cause =
   | 'unknown-authority'
@@ -31,10 +28,19 @@ export type Fault = 'own' | 'peer-client' | 'peer-server' | 'none';
 /**
  * What a success line proves. serving: it listens, over TLS where it can; insecure: it listens in plaintext; mutual-tls: it
  * demands client certificates; loaded: it read its settings; pair: it took a certificate with its key; bundle: it took a file
- * of trusted authorities; identity: a server accepted its client certificate; peer: a connection with another etcd member
- * stands.
+ * of trusted authorities; identity: a server accepted its client certificate; working: it has begun with what it is there for, for those that serve
+ * nobody (a proxy) or wait for their turn (a manager in reserve); peer: a connection with another etcd member stands.
  */
-export type Sign = 'serving' | 'insecure' | 'mutual-tls' | 'loaded' | 'pair' | 'bundle' | 'identity' | 'peer';
+export type Sign =
+  | 'serving'
+  | 'insecure'
+  | 'mutual-tls'
+  | 'loaded'
+  | 'pair'
+  | 'bundle'
+  | 'identity'
+  | 'working'
+  | 'peer';
 
 /** What one line says about TLS. */
 export interface Finding {

@@ -56,7 +56,7 @@ interface ErrorFormat extends Matcher {
 /** A row. */
 export type Format = SuccessFormat | NoiseFormat | FailureFormat | ErrorFormat;
 
-/** Rows that hold for every program built on Kubernetes' component-base. */
+/** Rows that hold for every program built on Kubernetes' component-base that serves over TLS. */
 export const DYNAMIC_CERTIFICATES: readonly Format[] = [
   { message: /^Serving securely on /, is: 'success', sign: 'serving' },
   { message: /^Starting DynamicServingCertificateController/, is: 'success', sign: 'loaded' },

@@ -1,18 +1,21 @@
-/** One entry of the journal, read from the JSON that journalctl writes (systemd, JOURNAL_EXPORT_FORMATS). */
+/**
+ * One entry of the journal, read from the JSON that journalctl writes (systemd, JOURNAL_EXPORT_FORMATS), or of a static pod's
+ * log, which knows less of it.
+ */
 
-/** What somebody wrote to the journal. */
+/** What somebody wrote to the journal, or to the log of a container. */
 export interface JournalEntry {
-  /** Where it stands; opaque but for comparing and resuming. */
+  /** Where it stands in the journal; opaque but for comparing and resuming. '' in the log of a container. */
   cursor: string;
   /** When the journal took it, milliseconds since the epoch. */
   realtimeMs: number;
-  /** The unit that it is about: of the process that wrote it, or that systemd speaks of. */
+  /** The unit that it is about: of the process that wrote it, or that systemd speaks of. The name of a static pod. */
   unit: string;
-  /** "etcd", "systemd". */
+  /** "etcd", "systemd"; the container's name. */
   identifier: string;
   /** Of the process that wrote it; 0 when unknown. */
   pid: number;
-  /** Which run of the unit; '' when the journal could not tell, as for a process that ended at once. */
+  /** Which run of the unit; '' when the journal could not tell, as for a process that ended at once, and in the log of a container. */
   invocationId: string;
   /** The text, at most 16 KiB of it. */
   message: string;
@@ -33,7 +36,8 @@ export const ENTRY_FIELDS = [
   'INVOCATION_ID',
 ] as const;
 
-const MESSAGE_LENGTH = 16 * 1024;
+/** Longest message that is kept, in characters. */
+export const MESSAGE_LENGTH = 16 * 1024;
 
 /** The entry, or undefined when the line is no JSON object with a cursor: a line cut off by the end of journalctl. */
 export function parseEntry(line: string): JournalEntry | undefined {

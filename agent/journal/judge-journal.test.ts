@@ -1,43 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Component } from '../../common/names/names.ts';
-import type { JournalEntry } from './journal-entry.ts';
-import { type JudgeJournalOptions, judgeJournal } from './judge-journal.ts';
-
-const HEAD = 'E1124 10:14:03.054501     163 file.go:53] ';
-const SERVING: Record<Component, string> = {
-  etcd: 'serving client requests on 10.77.0.10:2379',
-  'kube-apiserver': `${HEAD}Serving securely on [::]:6443`,
-  kubelet: `${HEAD}"Started kubelet"`,
-};
-
-/** A line of a process under an invocation; "systemd" before the colon makes it one of systemd's. */
-function entry(invocationId: string, message: string, index = 0): JournalEntry {
-  const fromSystemd = message.startsWith('systemd:');
-  return {
-    cursor: `c${index}`,
-    realtimeMs: 1_000_000 + index,
-    unit: 'x.service',
-    identifier: fromSystemd ? 'systemd' : 'x',
-    pid: fromSystemd ? 1 : 100,
-    invocationId,
-    message: message.replace(/^systemd:/, ''),
-    fromSystemd,
-  };
-}
-
-function judge(component: Component, lines: [string, string][], more: Partial<JudgeJournalOptions> = {}) {
-  return judgeJournal({
-    component,
-    unit: 'x.service',
-    entries: lines.map(([id, message], index) => entry(id, message, index)),
-    invocationId: 'new',
-    target: 'enforced',
-    ownAddresses: ['10.77.0.10'],
-    peersExpected: ['10.77.0.12'],
-    ...more,
-  });
-}
+import { components } from '../../common/names/names.ts';
+import { HEAD, judge, SERVING } from './judge-for-tests.ts';
 
 const rejected = (from: string, error: string) =>
   `rejected connection from "${from}" (error "${error}", ServerName "")`;
@@ -92,6 +56,17 @@ describe('judgeJournal', () => {
     );
   });
 
+  it('lets a kubelet rotate its certificate itself as long as its leaves are not ours', () => {
+    const lines: [string, string][] = [
+      ['new', 'I1124 15:33:27.220846     300 server.go:837] Client rotation is on, will bootstrap in background'],
+      ['new', SERVING.kubelet],
+    ];
+    assert.equal(judge('kubelet', lines, { target: 'trusting' }).result, 'passed');
+    const { result, summary } = judge('kubelet', lines, { target: 'enforced' });
+    assert.equal(result, 'failed');
+    assert.match(summary, /conflicting-setting/);
+  });
+
   it('fails a process that ended after it served', () => {
     const outcome = judge('kubelet', [
       ['new', 'systemd:Started kubelet.service.'],
@@ -101,7 +76,7 @@ describe('judgeJournal', () => {
     assert.equal(outcome.result, 'failed');
   });
 
-  for (const component of ['etcd', 'kube-apiserver', 'kubelet'] as const) {
+  for (const component of components.all.filter((each) => each !== 'admin')) {
     it(`passes ${component} with its sign of success as evidence, and not without it`, () => {
       const outcome = judge(component, [['new', SERVING[component]]]);
       assert.equal(outcome.result, 'passed');

@@ -1,22 +1,26 @@
 /** The journal as a proof: whether a component's new process says that it serves, and nothing against it. */
 import type { Component } from '../../common/names/names.ts';
-import type { CheckOutcome, EvidenceLine } from '../verify/checks.ts';
+import type { Target } from '../plan/change.ts';
+import type { CheckOutcome } from '../verify/checks.ts';
 import { classify } from './classify.ts';
-import type { Finding } from './finding.ts';
+import { evidenceLine } from './evidence-line.ts';
+import type { Finding, Sign } from './finding.ts';
 import { hostOf, isLoopback } from './host-port.ts';
 import type { JournalEntry } from './journal-entry.ts';
 
 /** What is judged. */
 export interface JudgeJournalOptions {
   component: Component;
-  /** "etcd.service". */
+  /** "etcd.service", "etcd-cp1". */
   unit: string;
-  /** The unit's entries after a cursor taken before the restart, oldest first. */
+  /** Its entries after a cursor taken before the restart, or since the new files were switched to, oldest first. */
   entries: readonly JournalEntry[];
-  /** Of the new process, '' when unknown. */
+  /** Of the new process, '' when unknown. Entries of a container's log have none and count all. */
   invocationId: string;
-  /** 'prepared': an etcd that shall still speak plaintext. */
-  target: 'prepared' | 'enforced';
+  /** 'prepared': an etcd that shall still speak plaintext; 'trusting': leaves are not ours yet. */
+  target: Target;
+  /** True when the process that ran before has taken new files up: it does not start, so it need not say that it serves. */
+  live?: boolean;
   /** This node's addresses, without loopback, which always counts. */
   ownAddresses: readonly string[];
   /**
@@ -33,17 +37,31 @@ interface Said {
 }
 
 const MOST_EVIDENCE = 8;
-const LINE_LENGTH = 1000;
+
+/** Of which any shows that a start has come to its end. A manager in reserve never gets the lease; kube-proxy serves nobody. */
+const SIGNS_OF_SUCCESS: Record<Component, readonly Sign[]> = {
+  etcd: ['serving'],
+  'kube-apiserver': ['serving'],
+  'kube-controller-manager': ['serving', 'identity', 'working'],
+  'kube-scheduler': ['serving', 'identity', 'working'],
+  kubelet: ['serving'],
+  'kube-proxy': ['identity', 'working'],
+  admin: [],
+};
 
 /**
- * Failed when the new process wrote of a failure that is its own, of a server that it needs and cannot verify, or, for etcd,
- * of refusing this node or an expected peer: an etcd with a broken CA file is active and refuses everybody. Passed only with
- * the component's sign of success. A certificate that a stranger shows changes nothing, nor does what a later success cures.
+ * Failed when the process wrote of a failure that is its own, of a server that it needs and cannot verify, or, for etcd,
+ * of refusing this node or an expected peer: an etcd with a broken CA file is active and refuses everybody. After a start passed
+ * only with the component's sign of success; skipped where nothing runs. A certificate that a stranger shows changes nothing, nor does what a later success cures.
  *
  * Silence proves little: an API server with a certificate that nobody trusts passes here (handshake and peers tell).
  */
 export function judgeJournal(options: JudgeJournalOptions): CheckOutcome {
-  const entries = ofNewProcess(options);
+  if (options.component === 'admin') {
+    return { kind: 'journal', result: 'skipped', summary: 'nothing runs that could write a log', evidence: [] };
+  }
+  const { live = false } = options;
+  const entries = live ? options.entries : ofNewProcess(options);
   const said: Said[] = entries.flatMap((entry) => {
     const finding = classify(options.component, entry);
     return finding === undefined ? [] : [{ entry, finding }];
@@ -52,7 +70,7 @@ export function judgeJournal(options: JudgeJournalOptions): CheckOutcome {
   const lastSigns = new Map(said.map(({ finding }, index) => [finding.sign, index]));
   const failures = said.filter(
     ({ finding }, index) =>
-      counts(options, finding, serving.length > 0) &&
+      counts(options, finding, live || serving.length > 0) &&
       (finding.curedBy === '' || (lastSigns.get(finding.curedBy) ?? -1) < index),
   );
   const first = failures.find(({ finding }) => finding.cause !== 'start-failed') ?? failures[0];
@@ -61,10 +79,10 @@ export function judgeJournal(options: JudgeJournalOptions): CheckOutcome {
       kind: 'journal',
       result: 'failed',
       summary: `${options.unit} reports ${first.finding.cause}: ${first.finding.explanation}`,
-      evidence: worst(failures).map(({ entry, finding }) => evidenceLine(options.unit, entry, finding.cause)),
+      evidence: worst(failures).map(({ entry, finding }) => evidenceLine(entry, finding.cause)),
     };
   }
-  if (serving.length === 0) {
+  if (serving.length === 0 && !live) {
     const doubtful = said.filter(({ finding }) => finding.role === 'noise').map(({ entry }) => entry);
     const shown = doubtful.length > 0 ? doubtful : entries;
     return {
@@ -73,7 +91,7 @@ export function judgeJournal(options: JudgeJournalOptions): CheckOutcome {
       summary: `${options.unit} has not said that it serves: see what it waits for`,
       evidence: distinct(shown)
         .slice(-MOST_EVIDENCE)
-        .map((entry) => evidenceLine(options.unit, entry, '')),
+        .map((entry) => evidenceLine(entry, '')),
     };
   }
   const others = said.filter((one) => one.finding.role === 'success' && !serving.includes(one));
@@ -81,8 +99,10 @@ export function judgeJournal(options: JudgeJournalOptions): CheckOutcome {
   return {
     kind: 'journal',
     result: 'passed',
-    summary: `${options.unit} says that it serves, and nothing against its certificates`,
-    evidence: said.filter((one) => shown.includes(one)).map(({ entry }) => evidenceLine(options.unit, entry, '')),
+    summary: live
+      ? `${options.unit} says nothing against its certificates since it was given new ones`
+      : `${options.unit} says that it serves, and nothing against its certificates`,
+    evidence: said.filter((one) => shown.includes(one)).map(({ entry }) => evidenceLine(entry, '')),
   };
 }
 
@@ -106,7 +126,7 @@ function ofNewProcess({ entries, invocationId }: JudgeJournalOptions): readonly 
 }
 
 function isSignOfSuccess({ component, target }: JudgeJournalOptions, finding: Finding): boolean {
-  if (finding.sign === 'serving') return true;
+  if (finding.sign !== '' && SIGNS_OF_SUCCESS[component].includes(finding.sign)) return true;
   return component === 'etcd' && target === 'prepared' && finding.sign === 'insecure';
 }
 
@@ -120,6 +140,9 @@ function counts(options: JudgeJournalOptions, finding: Finding, serves: boolean)
   // its plaintext urls, and certificates ignored for them, are wanted before the last step
   const plaintext = finding.cause === 'insecure-listener' || finding.cause === 'conflicting-setting';
   if (options.component === 'etcd' && options.target === 'prepared' && plaintext) return false;
+  // a kubelet that keeps its own leaves goes on rotating them itself
+  const rotates = options.component === 'kubelet' && finding.cause === 'conflicting-setting';
+  if (options.target === 'trusting' && rotates) return false;
   switch (finding.fault) {
     case 'own':
       return finding.side !== 'server' || finding.cause !== 'refused-by-peer' || matters(options, finding.remote);
@@ -160,9 +183,4 @@ function distinct(entries: readonly JournalEntry[]): JournalEntry[] {
     const gist = message.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z?|\d+/g, '#').replace(/\s+/g, ' ');
     return !seen.has(gist) && seen.add(gist);
   });
-}
-
-function evidenceLine(unit: string, entry: JournalEntry, cause: string): EvidenceLine {
-  const line = entry.message.trimEnd().slice(0, LINE_LENGTH);
-  return { source: `journal ${unit}`, line, observedAtMs: entry.realtimeMs, cause };
 }

@@ -1,20 +1,17 @@
 /** What kubelet writes, v1.20 to v1.36. */
+import { API_CLIENT } from './client-formats.ts';
 import { DYNAMIC_CERTIFICATES, type Format } from './formats.ts';
 
 /** First match counts. Lines about pods are left out on purpose: their text is the tenants'. */
 export const KUBELET_FORMATS: readonly Format[] = [
   ...DYNAMIC_CERTIFICATES,
+  ...API_CLIENT,
   { message: /^Started kubelet$/, is: 'success', sign: 'serving' },
   { message: /^Starting to listen/, is: 'success', sign: 'loaded' },
   { message: /^Successfully registered node\b/, is: 'success', sign: 'identity' },
   { message: /^Attempting to register node\b/, is: 'noise' },
   { message: /^loaded certificate and key pair in kubelet/, is: 'success', sign: 'pair' },
   { message: /^Loading cert\/key pair\b/, is: 'success', sign: 'pair' },
-  {
-    message: /^Certificate rotation detected, shutting down client connections/i,
-    is: 'success',
-    sign: 'loaded',
-  },
   {
     message: /^(?:Certificate rotation (?:is |deadline)|Rotating certificates|Waiting for next certificate rotation)/,
     is: 'noise',
@@ -50,7 +47,7 @@ export const KUBELET_FORMATS: readonly Format[] = [
   },
   {
     message:
-      /^(?:Unable to register node|Error updating node status|Unable to update node status|Error getting the current node from lister|failed to (?:ensure lease exists|update lease)|Failed to contact API server when waiting for CSINode publishing|(?:\S+\.go:\d+: )?Failed to (?:watch|list)\b)/i,
+      /^(?:Unable to register node|Error updating node status|Unable to update node status|Error getting the current node from lister|failed to (?:ensure lease exists|update lease)|Failed to contact API server when waiting for CSINode publishing)/i,
     is: 'error',
     as: 'client',
     about: 'kube-apiserver',
@@ -74,7 +71,7 @@ export const KUBELET_FORMATS: readonly Format[] = [
   },
   {
     message:
-      /^(?:Certificate request was not signed|Failed while requesting a signed certificate|Reached backoff limit, still unable to rotate certs|Unable to store the new cert\/key pair|expected ".*" to be a symlink but it is a file)/,
+      /^(?:\S+: )?(?:Certificate request was not signed|Failed while requesting a signed certificate|Reached backoff limit, still unable to rotate certs|Unable to store the new cert\/key pair|expected ".*" to be a symlink but it is a file)/,
     is: 'failure',
     cause: 'conflicting-setting',
     fault: 'own',

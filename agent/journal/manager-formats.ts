@@ -1,4 +1,5 @@
 /** What kube-controller-manager and kube-scheduler write, v1.20 to v1.36. */
+import { API_CLIENT } from './client-formats.ts';
 import { DYNAMIC_CERTIFICATES, type Format } from './formats.ts';
 
 /** First match counts. */
@@ -28,11 +29,12 @@ export const MANAGER_FORMATS: readonly Format[] = [
     otherwise: 'start-failed',
   },
   ...DYNAMIC_CERTIFICATES,
-  { message: /^Attempting to acquire leader lease/i, is: 'noise' },
+  ...API_CLIENT,
+  { message: /^Attempting to acquire leader lease/i, is: 'success', sign: 'working' },
   { message: /^Successfully acquired lease/i, is: 'success', sign: 'identity' },
   {
     message:
-      /^(?:error retrieving (?:resource lock|lease lock)|Failed to update lock|Failed to renew lease|leaderelection lost|Error looking up in-cluster authentication configuration|(?:\S+\.go:\d+: )?Failed to (?:watch|list)\b)/i,
+      /^(?:error (?:retrieving (?:resource|lease) lock|initially creating leader election record)|Failed to (?:update|release) lock|Failed to renew lease|leaderelection lost|Error looking up in-cluster authentication configuration)/i,
     is: 'error',
     as: 'client',
     about: 'kube-apiserver',
@@ -50,6 +52,7 @@ export const MANAGER_FORMATS: readonly Format[] = [
   },
   { message: /^No authentication-kubeconfig provided/, is: 'noise' },
   { message: /^Starting controller$/, detail: /^csr-controller::/, is: 'success', sign: 'loaded' },
+  { message: /^Starting csr-controller::/, is: 'success', sign: 'loaded' },
   { message: /^Skipping CSR signer controller/, is: 'noise' },
   {
     message:

@@ -1,5 +1,6 @@
 /** What a line of a component says: its framing taken off, whichever of the frames in use it came in. */
 import type { JournalEntry } from './journal-entry.ts';
+import { isOfWebhook } from './vocabulary.ts';
 
 /** A line without its frame. */
 export interface ParsedLine {
@@ -30,7 +31,7 @@ type Frame = Pick<ParsedLine, 'format' | 'severity' | 'source' | 'message'> & { 
 /** A text in Go's %q form, without its quotes. */
 const QUOTED = String.raw`"((?:[^"\\]|\\.)*)"`;
 const KLOG = /^([IWEF])\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ ([\w.-]+):\d+\] (.*)$/s;
-const CAPNSLOG = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ ([A-Z]) \| (?:(\w+): )?(.*)$/s;
+const CAPNSLOG = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ ([A-Z]) \| (?:([\w/]+): )?(.*)$/s;
 const GRPC = /^(INFO|WARNING|ERROR|FATAL): \d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d (.*)$/s;
 const CONSOLE = /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d{4})\t(\w+)\t([^\t]*)\t([^\t]*)(?:\t(\{.*\}))?$/s;
 const GRPC_SCOPE = /^\[core\] ?(?:\[[\w #]+\] ?)*/;
@@ -105,6 +106,7 @@ function readMessage(line: ParsedLine): void {
     line.error = unquote(DESC.exec(line.message)?.[1]);
     return;
   }
+  if (isOfWebhook(line.error)) return;
   const called = CALLED.exec(line.error) ?? URL_ERROR.exec(line.error);
   if (called !== null) {
     line.url = called[1] ?? '';

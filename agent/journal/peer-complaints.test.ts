@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Component } from '../../common/names/names.ts';
 import { classify } from './classify.ts';
-import type { Speaker } from './finding.ts';
 import { FindingLog, MOST_FINDINGS } from './finding-log.ts';
 import { type ComplaintQuestion, complaintsAbout } from './peer-complaints.ts';
 
 const HEAD = 'E1124 10:14:03.054501     163 file.go:53] ';
 
 /** A log of lines, one a millisecond from 1000 on. */
-function logOf(...lines: [Speaker, string][]): FindingLog {
+function logOf(...lines: [Component, string][]): FindingLog {
   const log = new FindingLog();
   for (const [index, [speaker, message]] of lines.entries()) {
     const finding = classify(speaker, { message, fromSystemd: false });
@@ -89,6 +89,48 @@ describe('complaintsAbout', () => {
       `${HEAD}error retrieving resource lock x: Get "https://10.77.0.10:6443/a": ${UNKNOWN}`,
       API,
       'unknown-authority',
+    ],
+    [
+      'a kube-proxy on the API server',
+      'kube-proxy',
+      `${HEAD}factory.go:134: Failed to watch *v1.Service: failed to list *v1.Service: Get "https://10.77.0.10:6443/a": ${UNKNOWN}`,
+      API,
+      'unknown-authority',
+    ],
+    [
+      'a controller manager that got 401',
+      'kube-controller-manager',
+      `${HEAD}"Error retrieving lease lock" err="Unauthorized"`,
+      API,
+      'unauthorized',
+    ],
+    [
+      'an API server that a controller manager distrusts',
+      'kube-apiserver',
+      `${HEAD}http: TLS handshake error from 10.77.0.10:5: remote error: tls: bad certificate`,
+      { component: 'kube-controller-manager', endpoints: ['10.77.0.10:10257'] },
+      'refused-by-peer',
+    ],
+    [
+      'an API server that a scheduler elsewhere distrusts',
+      'kube-apiserver',
+      `${HEAD}http: TLS handshake error from 10.77.0.12:5: remote error: tls: bad certificate`,
+      { component: 'kube-scheduler', endpoints: ['10.77.0.10:10259'] },
+      '',
+    ],
+    [
+      'an etcd on a kube-proxy, which never calls it',
+      'etcd',
+      rejected('10.77.0.10:40000', UNKNOWN),
+      { component: 'kube-proxy', endpoints: ['10.77.0.10'] },
+      '',
+    ],
+    [
+      'an API server on the kubeconfig of an administrator',
+      'kube-apiserver',
+      `${HEAD}http: TLS handshake error from 10.77.0.10:5: remote error: tls: bad certificate`,
+      { component: 'admin', endpoints: ['10.77.0.10'] },
+      '',
     ],
     [
       'a kubelet refused by the API server as its caller',
@@ -210,7 +252,10 @@ describe('complaintsAbout', () => {
 
 describe('FindingLog', () => {
   it('keeps the newest 2000 failures, oldest first', () => {
-    const lines = Array.from({ length: MOST_FINDINGS + 5 }, (): [Speaker, string] => ['kubelet', lease('a', UNKNOWN)]);
+    const lines = Array.from({ length: MOST_FINDINGS + 5 }, (): [Component, string] => [
+      'kubelet',
+      lease('a', UNKNOWN),
+    ]);
     const kept = logOf(...lines).since(0);
     assert.equal(kept.length, MOST_FINDINGS);
     assert.deepEqual([kept[0]?.entry.realtimeMs, kept.at(-1)?.entry.realtimeMs], [1005, 1000 + MOST_FINDINGS + 4]);

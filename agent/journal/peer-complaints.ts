@@ -1,7 +1,8 @@
 /** What this node's journals say against a component on another node. */
 import type { Component } from '../../common/names/names.ts';
 import type { EvidenceLine } from '../verify/checks.ts';
-import type { Cause, Finding, Speaker } from './finding.ts';
+import { evidenceLine } from './evidence-line.ts';
+import type { Cause, Finding } from './finding.ts';
 import type { FindingLog } from './finding-log.ts';
 import { hostOf, portOf } from './host-port.ts';
 
@@ -15,13 +16,16 @@ export interface ComplaintQuestion {
 }
 
 const MOST_COMPLAINTS = 20;
-const LINE_LENGTH = 1000;
 
 /** On whose servers a component is a client, so that they can complain of its client certificate and its trust. */
-const SERVERS_CALLED_BY: Record<Component, readonly Speaker[]> = {
+const SERVERS_CALLED_BY: Record<Component, readonly Component[]> = {
   etcd: ['etcd'],
   'kube-apiserver': ['etcd', 'kubelet'],
+  'kube-controller-manager': ['kube-apiserver'],
+  'kube-scheduler': ['kube-apiserver'],
   kubelet: ['kube-apiserver'],
+  'kube-proxy': ['kube-apiserver'],
+  admin: [], // people call from anywhere
 };
 
 /** With these the server at fault is the one that took the connection, though what it refused is the speaker's own. */
@@ -42,17 +46,12 @@ export function complaintsAbout(log: FindingLog, question: ComplaintQuestion): E
     if (!isAbout(question, speaker, finding)) continue;
     const key = `${entry.unit} ${finding.cause} ${finding.side === 'server' ? hostOf(finding.remote) : finding.remote}`;
     newest.delete(key); // so that it moves to the end
-    newest.set(key, {
-      source: `journal ${entry.unit}`,
-      line: entry.message.trimEnd().slice(0, LINE_LENGTH),
-      observedAtMs: entry.realtimeMs,
-      cause: finding.cause,
-    });
+    newest.set(key, evidenceLine(entry, finding.cause));
   }
   return [...newest.values()].slice(-MOST_COMPLAINTS);
 }
 
-function isAbout(question: ComplaintQuestion, speaker: Speaker, finding: Finding): boolean {
+function isAbout(question: ComplaintQuestion, speaker: Component, finding: Finding): boolean {
   if (finding.role !== 'failure' || finding.transient) return false;
   if (finding.side === 'client') {
     if (finding.about !== question.component) return false;

@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import { silentLog } from '../../common/log/log.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import type { JournalEntry } from './journal-entry.ts';
-import { currentCursor, followUnits, MOST_ENTRIES, readSince } from './read-journal.ts';
+import { MOST_ENTRIES } from './kept-entries.ts';
+import { currentCursor, followUnits, readSince } from './read-journal.ts';
 import type { ProgramEnd, SpawnProgram } from './spawn-program.ts';
 import { LINE_BYTES } from './split-lines.ts';
 

@@ -10,6 +10,7 @@ import type { RunCommand } from '../../common/run/command.ts';
 import { runChecked } from '../../common/run/command.ts';
 import type { Clock } from '../../common/time/clock.ts';
 import { ENTRY_FIELDS, type JournalEntry, parseEntry } from './journal-entry.ts';
+import { KeptEntries } from './kept-entries.ts';
 import type { SpawnProgram } from './spawn-program.ts';
 import { splitLines } from './split-lines.ts';
 
@@ -19,9 +20,6 @@ export interface ReadJournalDeps {
   clock: Clock;
   log: Log;
 }
-
-/** Most entries that {@link readSince} returns; past it the middle is left out. */
-export const MOST_ENTRIES = 5000;
 
 const READ_LIMIT_MS = 60_000;
 const FIRST_RETRY_MS = 1000;
@@ -40,8 +38,8 @@ export async function currentCursor(run: RunCommand): Promise<string> {
 
 /**
  * The entries of a unit after a cursor, or since a time (milliseconds since the epoch), systemd's lines about it included,
- * oldest first. Of more than {@link MOST_ENTRIES}
- * the first half and the last are kept, so that neither the start nor the end is lost to a talkative component.
+ * oldest first. Of more than 5000
+ * ({@link KeptEntries}) the middle is left out.
  * Rejects 'unavailable' when journalctl fails, 'deadline' when it takes longer than a minute.
  */
 export async function readSince(
@@ -57,26 +55,20 @@ export async function readSince(
   const place = 'cursor' in from ? `--cursor=${from.cursor}` : `--since=@${from.sinceMs / 1000}`;
   const program = deps.spawn(['journalctl', ...JOURNALCTL, `--unit=${from.unit}`, place]);
   const read = async (): Promise<JournalEntry[]> => {
-    const half = MOST_ENTRIES / 2;
-    const first: JournalEntry[] = [];
-    let last: JournalEntry[] = [];
-    let dropped = 0;
-    for await (const line of splitLines(program.stdout, () => dropped++)) {
+    const kept = new KeptEntries();
+    let tooLong = 0;
+    for await (const line of splitLines(program.stdout, () => tooLong++)) {
       const entry = parseEntry(line);
-      if (entry === undefined || entry.cursor === cursor) continue;
-      if (first.length < half) first.push(entry);
-      else if (last.push(entry) >= MOST_ENTRIES) {
-        dropped += last.length - half;
-        last = last.slice(-half);
-      }
+      if (entry !== undefined && entry.cursor !== cursor) kept.add(entry);
     }
     const { code, stderr } = await program.ended;
     if (code !== 0) {
       throw new AppError('unavailable', `the journal of ${from.unit} could not be read: ${stderr || `status ${code}`}`);
     }
-    dropped += Math.max(0, last.length - half);
-    if (dropped > 0) deps.log.warn('journal entries left out', { unit: from.unit, count: dropped });
-    return [...first, ...last.slice(-half)];
+    const { entries, dropped } = kept.all();
+    const left = dropped + tooLong;
+    if (left > 0) deps.log.warn('journal entries left out', { unit: from.unit, count: left });
+    return entries;
   };
   return await withLimit(deps, from.signal, program.kill, read());
 }

@@ -20,7 +20,7 @@ export interface Meaning {
 
 type Row = readonly [pattern: RegExp, whose: Meaning['whose'], cause: Cause, what: string];
 
-/** A first group in a pattern is a path. */
+/** The group `path` of a pattern is a file. */
 const ROWS: readonly Row[] = [
   // the other side's certificate
   [
@@ -146,14 +146,15 @@ const ROWS: readonly Row[] = [
     'the other side refused the certificate shown to it',
   ],
   [
-    /\bUnauthorized"?\)?$|You must be logged in to the server/,
+    /\bUnauthorized"?\)?$|You must be logged in to the server|the server has asked for the client to provide credentials/,
     'ours',
     'unauthorized',
     'the server took the connection and refused the client certificate',
   ],
   [/User "system:anonymous" cannot /, 'ours', 'no-client-certificate', 'the server saw no client certificate'],
   [
-    /is forbidden: User "system:node:[^"]*" cannot /,
+    // of its own objects it is told this while an API server starts, and of a pod's before the two have met
+    /\b(?:nodes|leases\S*|csinodes\S*) "(?<node>[^"]*)" is forbidden: User "system:node:(?!\k<node>")[^"]*" cannot /,
     'ours',
     'untrusted-identity',
     'the client certificate names another node',
@@ -166,14 +167,20 @@ const ROWS: readonly Row[] = [
     'malformed-file',
     'a file holds no certificate or no key, or they are swapped',
   ],
-  [/\b(?:open|stat|lstat|read) (\/\S+): no such file or directory/, 'file', 'missing-file', 'a file is missing'],
+  [/\b(?:open|stat|lstat|read) (?<path>\/\S+): no such file or directory/, 'file', 'missing-file', 'a file is missing'],
   [
-    /\b(?:open|stat|lstat|read) (\/\S+): permission denied/,
+    /\b(?:open|stat|lstat|read) (?<path>\/\S+): permission denied/,
     'file',
     'unreadable-file',
     'a file cannot be read by the user that the component runs as',
   ],
-  [/\bread (\/\S+): is a directory/, 'file', 'unreadable-file', 'a path is a folder where a file is wanted'],
+  [
+    /\b(?:Client)?KeyFile and (?:Client)?CertFile (?:must both be present|are not presented)|^TLS key\/cert \(--(?:peer-)?cert-file, --(?:peer-)?key-file\) must be provided/,
+    'file',
+    'missing-file',
+    'a listen url is https and the certificate or the key is not set',
+  ],
+  [/\bread (?<path>\/\S+): is a directory/, 'file', 'unreadable-file', 'a path is a folder where a file is wanted'],
   [
     /tls: server selected unsupported protocol version/,
     'file',
@@ -208,6 +215,16 @@ const ROWS: readonly Row[] = [
   ],
 ];
 
+const OF_WEBHOOK: Meaning = { cause: 'noise', whose: 'connection', what: "somebody's webhook failed", path: '' };
+
+/**
+ * True for an error that the API server passes on of a webhook that it called for somebody: what stands behind it is said of the
+ * webhook's server. What stands behind the first x509: may be a stranger's words.
+ */
+export function isOfWebhook(error: string): boolean {
+  return /\b(?:failed calling webhook|conversion webhook for) /.test(error.split('x509:', 1)[0] ?? '');
+}
+
 /** What stands behind an unknown authority is free text of a certificate: nothing of it may be taken for words of Go's. */
 const HINT =
   / \(possibly because of "(?:[^"\\]|\\.)*" while trying to verify candidate authority certificate "(?:[^"\\]|\\.)*"\)/g;
@@ -218,6 +235,7 @@ const HINT =
  * one: what follows it may be a stranger's words.
  */
 export function meaningOf(error: string): Meaning | undefined {
+  if (isOfWebhook(error)) return OF_WEBHOOK;
   const text = error.replace(HINT, '');
   const failed = text.lastIndexOf('failed: ');
   const last = failed === -1 ? undefined : firstMeaning(text.slice(failed));
@@ -229,7 +247,7 @@ function firstMeaning(text: string): Meaning | undefined {
   for (const [pattern, whose, cause, what] of ROWS) {
     const match = pattern.exec(text);
     if (match === null || (first !== undefined && match.index >= first.at)) continue;
-    first = { at: match.index, meaning: { cause, whose, what, path: match[1] ?? '' } };
+    first = { at: match.index, meaning: { cause, whose, what, path: match.groups?.path ?? '' } };
   }
   return first?.meaning;
 }

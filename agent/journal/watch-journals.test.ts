@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { silentLog } from '../../common/log/log.ts';
 import type { ComponentState } from '../../common/names/names.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
+import { until } from '../../common/time/until-for-tests.ts';
 import type { TlsObservationSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { Component } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { StatusBoard } from '../report/status-board.ts';
 import { OwnCalls } from '../verify/own-calls.ts';
 import { FindingLog } from './finding-log.ts';
+import { POLL_MS } from './follow-pod-logs.ts';
 import type { SpawnProgram } from './spawn-program.ts';
-import { watchJournals } from './watch-journals.ts';
+import { type WatchedProcess, watchJournals } from './watch-journals.ts';
 
 const LOGGED_MS = 1_795_519_998_821;
 
@@ -31,10 +36,12 @@ async function begin(test: TestContext) {
   const told: MessageInitShape<typeof TlsObservationSchema>[] = [];
   const lines: string[] = [];
   let wake: () => void = () => {};
-  let over = false;
   const argvs: string[][] = [];
+  const processes: WatchedProcess[] = [];
+  const podLogs = await mkdtemp(join(tmpdir(), 'kube-mtls-watch-'));
   const spawn: SpawnProgram = (argv) => {
     argvs.push([...argv]);
+    let over = false;
     const ended = Promise.withResolvers<{ code: number; stderr: string }>();
     async function* stdout() {
       for (;;) {
@@ -58,12 +65,22 @@ async function begin(test: TestContext) {
   const stop = new AbortController();
   const observe = (observation: (typeof told)[number]) => told.push(observation);
   const watching = watchJournals(
-    { journal: { spawn, clock, log: silentLog }, clock, board, findings, own, observe },
+    {
+      journal: { spawn, clock, log: silentLog },
+      clock,
+      podLogs,
+      processes: () => processes,
+      board,
+      findings,
+      own,
+      observe,
+    },
     stop.signal,
   );
   test.after(async () => {
     stop.abort();
     await watching;
+    await rm(podLogs, { recursive: true });
   });
   let cursor = 0;
   const write = async (unit: string, ...messages: string[]) => {
@@ -74,8 +91,15 @@ async function begin(test: TestContext) {
     wake();
     await clock.advance(0);
   };
-  await clock.advance(0);
-  return { clock, board, findings, own, told, argvs, write, stop, watching };
+  /** Until both the pods and the names of the units were looked at. */
+  const looked = () => until(() => clock.sleeping === 2);
+  const look = async () => {
+    await looked();
+    await clock.advance(POLL_MS);
+    await looked();
+  };
+  await looked();
+  return { clock, board, findings, own, told, argvs, processes, podLogs, write, look, stop, watching };
 }
 
 describe('watchJournals', () => {
@@ -92,7 +116,14 @@ describe('watchJournals', () => {
       line: refusedBy('10.0.0.5:43210'),
     });
     assert.equal(Number(loggedAt?.seconds) * 1000 + (loggedAt?.nanos ?? 0) / 1e6, LOGGED_MS);
-    for (const unit of ['etcd', 'kube-apiserver', 'kubelet', 'kube-controller-manager', 'kube-scheduler']) {
+    for (const unit of [
+      'etcd',
+      'kube-apiserver',
+      'kubelet',
+      'kube-controller-manager',
+      'kube-scheduler',
+      'kube-proxy',
+    ]) {
       assert.ok(argvs[0]?.includes(`--unit=${unit}.service`), unit);
     }
   });
@@ -148,10 +179,54 @@ describe('watchJournals', () => {
     });
   }
 
-  it('keeps what programs say that are no components of ours, to answer others', async (test) => {
-    const { told, findings, write } = await begin(test);
-    await write('kube-controller-manager.service', distrusts('10.0.0.1:6443'));
-    assert.deepEqual([told.length, findings.since(0)[0]?.speaker], [0, 'kube-controller-manager']);
+  const others: [unit: string, component: Component][] = [
+    ['kube-controller-manager.service', Component.KUBE_CONTROLLER_MANAGER],
+    ['kube-scheduler.service', Component.KUBE_SCHEDULER],
+    ['kube-proxy.service', Component.KUBE_PROXY],
+  ];
+  for (const [unit, component] of others) {
+    it(`tells of what ${unit} says of the API server`, async (test) => {
+      const { told, write } = await begin(test);
+      await write(unit, distrusts('10.0.0.1:6443'));
+      assert.deepEqual(
+        told.map((one) => [one.component, one.cause]),
+        [[component, 'unknown-authority']],
+      );
+    });
+  }
+
+  it('reads a unit that was found under another name, from where it was', async (test) => {
+    const { told, argvs, processes, write, look } = await begin(test);
+    await write('etcd.service', refusedBy('10.0.0.5:1'));
+    processes.push({ component: 'etcd', process: { kind: 'unit', unit: 'etcd-member.service' } });
+    await look();
+    const [first, second] = argvs;
+    assert.ok(!first?.includes('--unit=etcd-member.service'));
+    assert.ok(second?.includes('--unit=etcd-member.service') && second.includes('--cursor=c0'));
+    await write('etcd-member.service', refusedBy('10.0.0.6:1'));
+    assert.deepEqual(
+      told.map(({ unit }) => unit),
+      ['etcd.service', 'etcd-member.service'],
+    );
+    await look();
+    assert.equal(argvs.length, 2);
+  });
+
+  it('tells of a static pod within one look, under the name of the pod', async (test) => {
+    const { told, findings, processes, podLogs, look } = await begin(test);
+    const ref = { pod: 'etcd-cp1', namespace: 'kube-system', container: 'etcd', manifest: '/m/etcd.yaml' };
+    processes.push({ component: 'etcd', process: { kind: 'static-pod', ...ref } });
+    await look();
+    const folder = join(podLogs, 'kube-system_etcd-cp1_aaa/etcd');
+    await mkdir(folder, { recursive: true });
+    const line = refusedBy('10.0.0.5:43210');
+    await writeFile(join(folder, '0.log'), `${new Date(LOGGED_MS).toISOString()} stderr F ${line}\n`);
+    await look();
+    assert.equal(findings.since(0).length, 1);
+    assert.deepEqual(
+      told.map(({ component, unit, cause, line: text }) => [component, unit, cause, text]),
+      [[Component.ETCD, 'etcd-cp1', 'refused-by-peer', line]],
+    );
   });
 
   it('says nothing of our own probes, of what is no failure, and of other units', async (test) => {

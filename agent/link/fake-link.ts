@@ -79,8 +79,8 @@ export class FakeLink implements ServerLink {
         if (this.instead.session === undefined) throw new Error('no session in this test');
         return this.instead.session();
       },
-      acquireRestartPermit: async ({ changeId }, options) => {
-        this.asked.push(`acquire ${changeId}`);
+      acquireRestartPermit: async ({ changeId, live }, options) => {
+        this.asked.push(`acquire ${changeId}${live ? ' live' : ''}`);
         await this.instead.acquire?.(options?.signal);
         return create(AcquireRestartPermitResponseSchema, { permitId: 'p1' });
       },

@@ -19,12 +19,13 @@ function begin(...refusals: AppError[]) {
   const told: string[] = [];
   const stop = new AbortController();
   const wish = {
-    ...{ components: ['etcd'] as const, changeId: 'c1', reason: 'new certificates' },
+    ...{ components: ['etcd'] as const, changeId: 'c1', reason: 'new certificates', live: false },
+    outdated: (): string | undefined => undefined,
     waiting: (detail: string) => told.push(detail),
   };
   const acquire = () => acquirePermit({ link, clock, log: silentLog }, wish, stop.signal);
   const gaps = () => askedAtMs.slice(1).map((atMs, index) => atMs - (askedAtMs[index] ?? 0));
-  return { clock, link, told, stop, acquire, gaps, askedAtMs };
+  return { clock, link, wish, told, stop, acquire, gaps, askedAtMs };
 }
 
 describe('acquirePermit', () => {
@@ -42,6 +43,25 @@ describe('acquirePermit', () => {
     assert.deepEqual(await permit, { permitId: 'p1' });
     assert.deepEqual(gaps(), [2_000, 2_000, 2_000]);
     assert.deepEqual(told, ['w2 holds it', 'w2 holds it', 'w2 holds it']);
+  });
+
+  it('says that nothing will be restarted', async () => {
+    const { link, wish, acquire } = begin();
+    wish.live = true;
+    await acquire();
+    assert.deepEqual(link.asked, ['acquire c1 live']);
+  });
+
+  it('gives up once the change is outdated, before it asks again', async () => {
+    const { clock, wish, acquire, askedAtMs } = begin(
+      new AppError('unavailable', 'w2 holds it', { retryAfterMs: 2_000 }),
+    );
+    const permit = assert.rejects(acquire(), { reason: 'conflict', message: 'the settings changed' });
+    await clock.advance(1_000);
+    wish.outdated = () => 'the settings changed';
+    await clock.advance(1_000);
+    await permit;
+    assert.equal(askedAtMs.length, 1);
   });
 
   for (const [saidMs, meantMs] of [

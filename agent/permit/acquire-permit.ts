@@ -13,6 +13,10 @@ export interface PermitWish {
   changeId: string;
   /** For a person. */
   reason: string;
+  /** True when nothing will be restarted: granted while the rollout is paused too. */
+  live: boolean;
+  /** Why the change is not to be made any more, asked before every wish; undefined while it is. */
+  outdated(): string | undefined;
   /** Called with a sentence while it is not granted. */
   waiting(detail: string): void;
 }
@@ -30,12 +34,14 @@ const LONGEST_MS = 5 * 60_000;
 
 /**
  * Asks until the permit is granted. While the server cannot be reached it goes on asking, with backoff: without a permit nothing
- * is disturbed. Rejects with an AbortError when the signal fires, and with the server's word when it refuses for good
- * (policy-refused, invalid-request, node-revoked, node-unknown).
+ * is disturbed. Rejects with an AbortError when the signal fires, with 'conflict' once the change is outdated, and with the
+ * server's word when it refuses for good (policy-refused, invalid-request, node-revoked, node-unknown).
  */
 export async function acquirePermit(deps: PermitDeps, wish: PermitWish, signal: AbortSignal): Promise<HeldPermit> {
   const backoff = new Backoff({ firstMs: 1_000, maxMs: 30_000 });
   for (;;) {
+    const outdated = wish.outdated();
+    if (outdated !== undefined) throw new AppError('conflict', outdated);
     try {
       const { agent } = await deps.link.calls();
       const granted = await agent.acquireRestartPermit(
@@ -43,6 +49,7 @@ export async function acquirePermit(deps: PermitDeps, wish: PermitWish, signal: 
           components: wish.components.map((component) => components.toNumber(component)),
           reason: wish.reason,
           changeId: wish.changeId,
+          live: wish.live,
         },
         { signal },
       );

@@ -26,8 +26,10 @@ export interface FileChange {
   path: string;
   /** As it is, or undefined when it does not exist. */
   before: SourceFile | undefined;
-  /** As it shall be. */
+  /** As it shall be; the text may hold placeholders (placeholders.ts), which staging fills in. */
   after: SourceFile;
+  /** True for the manifest of a static pod: kubelet restarts the pod when it is written, so that is done in the stage restart. */
+  restarts: boolean;
 }
 
 /** Peer URLs that the etcd cluster shall know for this member before it restarts. */
@@ -36,6 +38,15 @@ export interface MemberUpdate {
   before: string[];
   after: string[];
 }
+
+/**
+ * What a component shall speak: `enforced` is mutual TLS with leaves of ours; `prepared` an etcd with its certificates in place
+ * that serves plaintext still; `trusting` a component that trusts the roots of ours beside its own and keeps its own leaves.
+ */
+export type Target = 'enforced' | 'prepared' | 'trusting';
+
+/** How a process comes to use new files. */
+export type TakeUp = 'restart' | 'live';
 
 /** Everything that changes for one component. The whole folder of its certificates is made new, keys included. */
 export interface ComponentChange {
@@ -51,7 +62,9 @@ export interface ComponentChange {
   files: FileChange[];
   memberUpdate: MemberUpdate | undefined;
   /** What it will speak after the change; decides which checks apply. */
-  target: 'prepared' | 'enforced';
+  target: Target;
+  /** 'live': the running process takes the new files up by itself, and nothing is restarted. */
+  takeUp: TakeUp;
   /** One line each, for a person: "listen on https", "--tls-cert-file". */
   summary: string[];
 }

@@ -8,7 +8,9 @@ import type { BundleFile, ComponentChange, Slot } from './change.ts';
 import { whyDue } from './due.ts';
 import { rootsOf } from './guard-trust.ts';
 import type { InstalledFolder, PlanInput } from './plan-input.ts';
-import { differs, type Wish } from './wish.ts';
+import { isProbe, rotationOf } from './rotation.ts';
+import { takeUpOf } from './take-up.ts';
+import { differs, type Wish, type WishedSlot } from './wish.ts';
 
 /** Who issues a profile. */
 export const issuers: Readonly<Record<Profile, Authority>> = {
@@ -22,7 +24,43 @@ export const issuers: Readonly<Record<Profile, Authority>> = {
   'kubelet-serving': 'kubernetes',
   'kubelet-client': 'kubernetes',
   'probe-client': 'kubernetes',
+  'kube-controller-manager-serving': 'kubernetes',
+  'kube-controller-manager-client': 'kubernetes',
+  'kube-scheduler-serving': 'kubernetes',
+  'kube-scheduler-client': 'kubernetes',
+  'kube-proxy-client': 'kubernetes',
+  'admin-client': 'kubernetes',
+  'super-admin-client': 'kubernetes',
 };
+
+/** What of a component's folder has to be made new. */
+export interface FolderDue {
+  /** All slots, each with why it is due, or undefined. */
+  slots: { slot: WishedSlot; reason: string | undefined }[];
+  /** Files of roots whose content is not yet as it shall be. */
+  bundles: BundleFile[];
+}
+
+/** Compares a component's folder with what shall be in it. */
+export function folderDue(
+  { detected, slots, bundles }: Pick<Wish, 'detected' | 'slots' | 'bundles'>,
+  input: PlanInput,
+): FolderDue {
+  const folder = input.current.find((current) => current.component === detected.component);
+  return {
+    slots: slots.map((slot) => ({
+      slot,
+      reason: whyDue({
+        slot,
+        installed: folder?.certificates.find(({ file }) => file === slot.file),
+        signers: signersOf(slot.profile, input),
+        nodeName: input.settings.nodeName,
+        nowMs: input.nowMs,
+      }),
+    })),
+    bundles: bundles.filter((bundle) => !isInstalled(bundle, folder, input)),
+  };
+}
 
 /**
  * The change that makes the wish true; undefined when it is true already. One reason is enough to make the whole folder
@@ -30,22 +68,11 @@ export const issuers: Readonly<Record<Profile, Authority>> = {
  */
 export function completeChange(wish: Wish, input: PlanInput): ComponentChange | undefined {
   const { detected } = wish;
-  const { component, unit } = detected;
-  const folder = input.current.find((current) => current.component === component);
-  const dueSlots = wish.slots.map((slot) => ({
-    slot,
-    reason: whyDue({
-      slot,
-      installed: folder?.certificates.find(({ file }) => file === slot.file),
-      roots: rootsOf(input.bundles, issuers[slot.profile]),
-      nodeName: input.settings.nodeName,
-      nowMs: input.nowMs,
-    }),
-  }));
+  const { component, process } = detected;
+  const { slots, bundles } = folderDue(wish, input);
   const files = wish.files.filter(differs);
-  const bundles = wish.bundles.filter((bundle) => !isInstalled(bundle, folder, input));
   const due = [
-    ...dueSlots.flatMap(({ slot, reason }) => (reason === undefined ? [] : [`${slot.file}: ${reason}`])),
+    ...slots.flatMap(({ slot, reason }) => (reason === undefined ? [] : [`${slot.file}: ${reason}`])),
     ...bundles.map(({ file }) => `${file}: roots changed`),
   ];
   const reasons = [
@@ -55,19 +82,20 @@ export function completeChange(wish: Wish, input: PlanInput): ComponentChange | 
   ];
   const [first] = reasons;
   if (first === undefined) return undefined;
+  const takeUp = takeUpOf(wish, files, bundles);
+  const restarts = takeUp === 'live' || files.some((file) => file.restarts);
   return {
     component,
     detected,
     folder: componentFolder(input.layout, component),
-    uid: unit.uid,
-    gid: unit.gid,
-    slots: dueSlots.map(
-      ({ slot, reason }): Slot => ({ ...slot, reason: reason ?? `renewed with the others (${first})` }),
-    ),
+    uid: process.uid,
+    gid: process.gid,
+    slots: slots.map(({ slot, reason }): Slot => ({ ...slot, reason: reason ?? `renewed with the others (${first})` })),
     bundles: wish.bundles,
-    files,
+    files: restarts || wish.restartMark === undefined ? files : [...files, wish.restartMark],
     memberUpdate: wish.memberUpdate,
     target: wish.target,
+    takeUp,
     summary: [...wish.summary, ...due],
   };
 }
@@ -86,12 +114,29 @@ export function missingRoots({ detected, slots, bundles }: Wish, input: PlanInpu
     }));
 }
 
+/** True when both hold the same certificates, in whatever order. */
+export function sameRoots(some: readonly Certificate[], others: readonly Certificate[]): boolean {
+  return fingerprints(some) === fingerprints(others);
+}
+
+/**
+ * The roots whose key signs a profile now. In the phase trust the agent's own certificates come from the new CA already: a
+ * component that takes one shows that it trusts the new root.
+ */
+function signersOf(profile: Profile, input: PlanInput): Certificate[] {
+  const authority = issuers[profile];
+  const roots = rootsOf(input.bundles, authority);
+  const { phase, issuingPin } = rotationOf(input, authority);
+  if (phase === 'trust' && isProbe(profile)) return roots.slice(0, 1);
+  return issuingPin === '' ? roots : roots.filter(({ publicKeyPin }) => publicKeyPin === issuingPin);
+}
+
 /** Order and text around the certificates do not matter. */
 function isInstalled({ authority, file }: BundleFile, folder: InstalledFolder | undefined, input: PlanInput): boolean {
   const installed = folder?.bundles.find((bundle) => bundle.file === file);
   if (installed === undefined) return false;
   try {
-    return fingerprints(parseCertificates(installed.pem)) === fingerprints(rootsOf(input.bundles, authority));
+    return sameRoots(parseCertificates(installed.pem), rootsOf(input.bundles, authority));
   } catch {
     return false; // unreadable, so written anew
   }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseCertificate } from '../../common/x509/certificate.ts';
+import { BACKDATED_MS } from '../../common/x509/life.ts';
 import { renewalMs, whyDue } from './due.ts';
-import { FakeCluster, lifetimeMs, nowMs } from './fake-cluster.ts';
+import { FakeCluster, lifetimeMs, makeAuthority, nowMs } from './fake-cluster.ts';
 import type { WishedSlot } from './wish.ts';
 
 const slot: WishedSlot = {
@@ -15,12 +16,14 @@ const slot: WishedSlot = {
 async function installed(
   names = ['cp1', 'more'],
   addresses = ['10.0.0.1', '::1'],
-  issuer: 'etcd' | 'kubernetes' = 'etcd',
+  issuer: 'etcd' | 'kubernetes' | 'impostor' = 'etcd',
 ) {
   const cluster = await FakeCluster.controlPlane();
   try {
-    const { pem } = await cluster.issue(issuer, names, addresses);
-    return { pem, roots: [parseCertificate(cluster.rootPem('etcd'))] };
+    const signers = [parseCertificate(cluster.rootPem('etcd'))];
+    if (issuer === 'impostor') cluster.signers.set('etcd', await makeAuthority('etcd'));
+    const { pem } = await cluster.issue(issuer === 'impostor' ? 'etcd' : issuer, names, addresses);
+    return { pem, signers };
   } finally {
     await cluster.remove();
   }
@@ -35,6 +38,7 @@ describe('whyDue', () => {
   ][] = [
     ['a name is missing', {}, [['other'], ['10.0.0.1', '::1']], /^names changed: cp1 missing$/],
     ['an address is missing', {}, [['cp1'], ['::1']], /^names changed: 10\.0\.0\.1 missing$/],
+    ['another CA of the same name signed it', {}, [undefined, undefined, 'impostor'], /^issuer changed: CN=etcd/],
     ['another CA signed it', {}, [undefined, undefined, 'kubernetes'], /^issuer changed: CN=kubernetes/],
     ['the key is another', { keyMatches: false }, [], /^key missing/],
     ['it is garbage', { pem: 'x' }, [], /^unreadable$/],
@@ -43,28 +47,28 @@ describe('whyDue', () => {
   ];
   for (const [what, { atMs = nowMs, keyMatches = true, pem }, made, want] of rows) {
     it(`is due when ${what}`, async () => {
-      const { pem: good, roots } = await installed(...made);
+      const { pem: good, signers } = await installed(...made);
       const certificate = { file: 'server', pem: pem ?? good, keyMatches };
-      assert.match(whyDue({ slot, installed: certificate, roots, nodeName: 'cp1', nowMs: atMs }) ?? '', want);
+      assert.match(whyDue({ slot, installed: certificate, signers, nodeName: 'cp1', nowMs: atMs }) ?? '', want);
     });
   }
 
   it('is good with more names than wanted until its time comes', async () => {
-    const { pem, roots } = await installed();
+    const { pem, signers } = await installed();
     const certificate = { file: 'server', pem, keyMatches: true };
-    const why = (atMs: number) => whyDue({ slot, installed: certificate, roots, nodeName: 'cp1', nowMs: atMs });
+    const why = (atMs: number) => whyDue({ slot, installed: certificate, signers, nodeName: 'cp1', nowMs: atMs });
     assert.equal(why(nowMs), undefined);
     assert.equal(why(nowMs + lifetimeMs * 0.566), undefined);
   });
 
   it('is due when there is none', () => {
-    assert.equal(whyDue({ slot, installed: undefined, roots: [], nodeName: 'cp1', nowMs }), 'missing');
+    assert.equal(whyDue({ slot, installed: undefined, signers: [], nodeName: 'cp1', nowMs }), 'missing');
   });
 });
 
 describe('renewalMs', () => {
   it('lies up to a tenth of the lifetime before two thirds of it, spread over nodes and the same for one', () => {
-    const certificate = { notBefore: new Date(0), notAfter: new Date(3_000_000) };
+    const certificate = { notBefore: new Date(-BACKDATED_MS), notAfter: new Date(3_000_000) };
     const times = Array.from({ length: 500 }, (_, index) => renewalMs(certificate, `node-${index}`));
     assert.ok(times.every((time) => time > 1_700_000 && time <= 2_000_000));
     assert.ok(Math.max(...times) - Math.min(...times) > 250_000);

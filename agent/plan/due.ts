@@ -1,6 +1,7 @@
 /** When a certificate is due, and why; the why is logged before anything is renewed. */
 import { createHash } from 'node:crypto';
 import type { Certificate } from '../../common/x509/certificate.ts';
+import { lifeAtMs } from '../../common/x509/life.ts';
 import type { InstalledCertificate } from './plan-input.ts';
 import { tryParse } from './try-parse.ts';
 import type { WishedSlot } from './wish.ts';
@@ -9,20 +10,20 @@ import type { WishedSlot } from './wish.ts';
 export interface DueInput {
   slot: WishedSlot;
   installed: InstalledCertificate | undefined;
-  /** Roots in force of the authority that issues the slot. */
-  roots: Certificate[];
+  /** Those of the authority's roots that sign this slot now. */
+  signers: Certificate[];
   /** For the jitter. */
   nodeName: string;
   nowMs: number;
 }
 
 /** Why the slot is issued anew ("missing", "names changed: …"), or undefined when it is good. */
-export function whyDue({ slot, installed, roots, nodeName, nowMs }: DueInput): string | undefined {
+export function whyDue({ slot, installed, signers, nodeName, nowMs }: DueInput): string | undefined {
   if (installed === undefined) return 'missing';
   const certificate = tryParse(installed.pem);
   if (certificate === undefined) return 'unreadable';
   if (!installed.keyMatches) return 'key missing or not the one of the certificate';
-  if (!isIssuedBy(certificate, roots)) return `issuer changed: ${certificate.issuer} is not among the roots`;
+  if (!isIssuedBy(certificate, signers)) return `issuer changed: ${certificate.issuer} is not the CA that signs it now`;
   const names = [
     ...missing(slot.dnsNames, certificate.dnsNames),
     ...missing(slot.ipAddresses, certificate.ipAddresses),
@@ -40,10 +41,8 @@ export function whyDue({ slot, installed, roots, nodeName, nowMs }: DueInput): s
  * earlier follows from the key alone, so that it is the same at each plan and differs between nodes.
  */
 export function renewalMs(certificate: Pick<Certificate, 'notBefore' | 'notAfter'>, jitterKey: string): number {
-  const beginMs = certificate.notBefore.getTime();
-  const lifetimeMs = certificate.notAfter.getTime() - beginMs;
   const jitter = createHash('sha256').update(jitterKey).digest().readUInt32BE(0) / 2 ** 32;
-  return beginMs + lifetimeMs * (2 / 3 - jitter / 10);
+  return lifeAtMs(certificate, 2 / 3 - jitter / 10);
 }
 
 function isIssuedBy(certificate: Certificate, roots: readonly Certificate[]): boolean {

@@ -1,30 +1,39 @@
 /** The KubeletConfiguration (kubelet.config.k8s.io/v1beta1) with our files in it. */
+import { header } from './drop-in.ts';
 import { editYaml, parseYaml, type YamlEdit } from './edit-yaml.ts';
 
-/** Files that the kubelet shall use, absolute paths. */
+/**
+ * Files that the kubelet shall use, absolute paths. Without a serving certificate it keeps its own certificates, and the rotation
+ * by which it gets them.
+ */
 export interface KubeletFiles {
-  servingCertificate: string;
-  servingKey: string;
   clientCa: string;
+  servingCertificate?: string;
+  servingKey?: string;
 }
 
 /**
- * The text with serving certificate, client CA, no anonymous callers, and without the kubelet's own rotation, which would
- * write its own certificates over ours. Done twice it changes nothing.
+ * The text with client CA and, with leaves of ours, serving certificate, no anonymous callers, and without the kubelet's own
+ * rotation, which would write its own certificates over ours. Done twice it changes nothing.
  *
  * @throws AppError invalid-request
  */
 export function editKubeletConfig(text: string, files: KubeletFiles): string {
-  const set = (path: string[], to: string | boolean): YamlEdit => ({ kind: 'set', path, to });
   const bootstraps = parseYaml(text).get('serverTLSBootstrap') === true;
-  return editYaml(text, [
-    set(['tlsCertFile'], files.servingCertificate),
-    set(['tlsPrivateKeyFile'], files.servingKey),
-    set(['authentication', 'x509', 'clientCAFile'], files.clientCa),
-    set(['authentication', 'anonymous', 'enabled'], false),
-    set(['rotateCertificates'], false),
-    ...(bootstraps ? [set(['serverTLSBootstrap'], false)] : []),
-  ]);
+  return editYaml(
+    text,
+    settingsOf(files).flatMap(([path, to]): YamlEdit[] =>
+      path[0] === 'serverTLSBootstrap' && !bootstraps ? [] : [{ kind: 'set', path, to }],
+    ),
+  );
+}
+
+/** The text of a file of ours in the folder of --config-dir, which holds nothing but our settings. */
+export function renderKubeletDropIn(files: KubeletFiles): string {
+  return editYaml(
+    `${header}\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n`,
+    settingsOf(files).map(([path, to]): YamlEdit => ({ kind: 'set', path, to })),
+  );
 }
 
 /**
@@ -43,6 +52,20 @@ export function clientCaOf(text: string): string | undefined {
  */
 export function servingCertificateOf(text: string): string | undefined {
   return stringAt(text, ['tlsCertFile']);
+}
+
+function settingsOf(files: KubeletFiles): [path: string[], to: string | boolean][] {
+  const { clientCa, servingCertificate, servingKey } = files;
+  const roots: [string[], string][] = [[['authentication', 'x509', 'clientCAFile'], clientCa]];
+  if (servingCertificate === undefined || servingKey === undefined) return roots;
+  return [
+    [['tlsCertFile'], servingCertificate],
+    [['tlsPrivateKeyFile'], servingKey],
+    ...roots,
+    [['authentication', 'anonymous', 'enabled'], false],
+    [['rotateCertificates'], false],
+    [['serverTLSBootstrap'], false],
+  ];
 }
 
 function stringAt(text: string, path: string[]): string | undefined {

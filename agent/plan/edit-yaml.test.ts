@@ -84,6 +84,45 @@ const rows: { it: string; text: string; edits: YamlEdit[]; want: string }[] = [
     edits: [set('a.d', true)],
     want: 'a:\n  b: |\n    x\n  d: true\n\n  # note\nc: 1\n',
   },
+  {
+    it: 'sets, adds and takes out items',
+    text: 'a:\n  - b # one\n  # two\n  - "c"\n',
+    edits: [
+      { kind: 'set', path: ['a', 0], to: '--x=1' },
+      { kind: 'append', path: ['a'], item: 'd' },
+      { kind: 'remove', path: ['a', 1] },
+      { kind: 'append', path: ['e', 'f'], item: { g: { h: '/x' }, i: true } },
+    ],
+    want: 'a:\n  - --x=1 # one\n  # two\n  - "d"\ne:\n  f:\n  - g:\n      h: /x\n    i: true\n',
+  },
+  {
+    it: 'adds to a list that is empty, or null, or ends without a line break',
+    text: 'a: []\nb:\nc:\n- x',
+    edits: ['a', 'b', 'c'].map((key): YamlEdit => ({ kind: 'append', path: [key], item: 'true' })),
+    want: 'a: ["true"]\nb: ["true"]\nc:\n- x\n- "true"\n',
+  },
+  {
+    it: 'takes items out of lists between brackets and keeps comments of others',
+    text: 'a: [\n  b, # b\n  # c\n  c, d,\n  e\n]\nf: [g, h]\n',
+    edits: [
+      { kind: 'remove', path: ['a', 2] },
+      { kind: 'remove', path: ['a', 0] },
+      { kind: 'remove', path: ['f', 0] },
+    ],
+    want: 'a: [\n  # c\n  c, \n  e\n]\nf: [h]\n',
+  },
+  {
+    it: 'replaces an item of several lines',
+    text: 'a:\n- |\n  x\n  y\n- b\n',
+    edits: [{ kind: 'set', path: ['a', 0], to: '/x' }],
+    want: 'a:\n- /x\n- b\n',
+  },
+  {
+    it: 'replaces a part of an item, whose lines stay',
+    text: "a:\n- run --x=1\n  --y='2'\n",
+    edits: [{ kind: 'substitute', path: ['a', 0], from: "--y='2'", to: '--y=$&' }],
+    want: 'a:\n- run --x=1\n  --y=$&\n',
+  },
 ];
 
 const refusals: { it: string; text: string; edits: YamlEdit[]; message: RegExp }[] = [
@@ -104,15 +143,46 @@ const refusals: { it: string; text: string; edits: YamlEdit[]; message: RegExp }
     edits: [set('a', '/x')],
     message: /no single value/,
   },
+  {
+    it: 'an item of what is no list',
+    text: 'a: 1\n',
+    edits: [{ kind: 'append', path: ['a'], item: 'b' }],
+    message: /no list/,
+  },
+  {
+    it: 'a mapping where an item should be',
+    text: 'a:\n- b: 1\n',
+    edits: [{ kind: 'set', path: ['a', 0], to: '/x' }],
+    message: /no single value/,
+  },
+  {
+    it: 'to take an item out of a list in a list',
+    text: 'a:\n- - b\n  - c\n',
+    edits: [{ kind: 'remove', path: ['a', 0, 0] }],
+    message: /list of lists/,
+  },
+  {
+    it: 'a part that only the text has, and not the value',
+    text: 'a:\n- "b\\x41"\n',
+    edits: [{ kind: 'substitute', path: ['a', 0], from: '\\x41', to: 'c' }],
+    message: /cannot be edited/,
+  },
   { it: 'to take out the only pair', text: 'a:\n  b: 1\n', edits: [remove('a.b')], message: /cannot be edited/ },
 ];
+
+/** What stands at an index is another item once one before it is gone. */
+function isItem(path: YamlEdit['path']): boolean {
+  return typeof path.at(-1) === 'number';
+}
 
 describe('editYaml', () => {
   for (const row of rows) {
     it(row.it, () => {
       const once = editYaml(row.text, row.edits);
       assert.equal(once, row.want);
-      const again = row.edits.filter(({ kind }) => kind !== 'rename');
+      const again = row.edits
+        .filter(({ kind }) => kind === 'set' || kind === 'remove')
+        .filter(({ path }) => !isItem(path));
       assert.equal(editYaml(once, again), once, 'twice');
     });
   }

@@ -64,6 +64,23 @@ export function demandsPeers(etcd: DetectedEtcd): boolean {
   return anySecure(effectiveSetting(etcd, 'listen-peer-urls')) && trustsClients(etcd, 'peer-');
 }
 
+/** True when the member serves clients or peers over TLS, or is dialled so by peers. */
+export function speaksTls(etcd: DetectedEtcd): boolean {
+  return urlSettings.some((name) => anySecure(effectiveSetting(etcd, name)));
+}
+
+/**
+ * The settings that name roots, where roots are in use: a listener that does not ask for certificates is not made to ask.
+ *
+ * @param file as in an EtcdGoal
+ */
+export function trustSettings(etcd: DetectedEtcd, file: EtcdGoal['file']): Map<string, string> {
+  return new Map([
+    ...(demandsClients(etcd) ? [['trusted-ca-file', file('client-ca.crt')] as const] : []),
+    ...(demandsPeers(etcd) ? [['peer-trusted-ca-file', file('peer-ca.crt')] as const] : []),
+  ]);
+}
+
 /**
  * The settings that are ours, each with its value. With 'prepare' listeners stay as they are, and so does what they demand: a
  * listener that speaks https without asking for certificates gets no trusted CA yet, since that alone would make it ask.
@@ -81,6 +98,15 @@ export function etcdSettings(etcd: DetectedEtcd, goal: EtcdGoal): Map<string, st
     ['peer-key-file', file('peer.key')],
     ...(asksPeers ? [['peer-trusted-ca-file', file('peer-ca.crt')] as const] : []),
   ]);
+  // of its own pairs for outgoing connections (3.5 and later) none keeps a certificate of another CA
+  for (const [prefix, pair] of [
+    ['client', 'server'],
+    ['peer-client', 'peer'],
+  ] as const) {
+    if (baseSetting(etcd, `${prefix}-cert-file`) === '') continue;
+    settings.set(`${prefix}-cert-file`, file(`${pair}.crt`));
+    settings.set(`${prefix}-key-file`, file(`${pair}.key`));
+  }
   if (!enforce) return settings;
   settings.set('client-cert-auth', 'true');
   settings.set('peer-client-cert-auth', 'true');

@@ -1,15 +1,31 @@
 /** Nodes of the cluster of a kubeadm by hand, for tests of the plan: detection is the real one, and plans can be applied. */
-import { mkdir, rm, symlink } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Authority, components } from '../../common/names/names.ts';
+import { type Authority, components, type Profile } from '../../common/names/names.ts';
 import { generateKey } from '../../common/x509/keys.ts';
 import { createAuthority, newSerial, type Signer, signCertificate } from '../../common/x509/sign.ts';
 import { detectNode } from '../detect/detect-node.ts';
-import type { SourceFile } from '../detect/detected.ts';
+import type { DetectedManager, SourceFile } from '../detect/detected.ts';
 import { FakeNode } from '../detect/fake-node.ts';
 import { componentFolder } from '../layout.ts';
 import type { ComponentChange, NodePlan } from './change.ts';
-import { issuers } from './complete-change.ts';
+import { bundlesOf, type FakeRotation, rotationsOf, signerOf } from './fake-authorities.ts';
+import {
+  apiserverCommand,
+  etcdUnit,
+  kubeadmApiserverCommand,
+  kubeadmEtcdCommand,
+  kubeconfigText,
+  kubeletCommand,
+  kubeletConfig,
+  managerCommands,
+  managerKubeconfigs,
+  manifestText,
+  pki,
+  proxyCommand,
+  proxyConfig,
+} from './fake-parts.ts';
+import { fillPlaceholders } from './placeholders.ts';
 import type { EtcdMember, PlanInput } from './plan-input.ts';
 import { planNode } from './plan-node.ts';
 import { readInstalled } from './read-installed.ts';
@@ -22,49 +38,6 @@ const dayMs = 24 * 60 * 60 * 1000;
 /** Lifetime of certificates that the fake server issues. */
 export const lifetimeMs = 90 * dayMs;
 
-/** Debian's unit of etcd (etcd-server 3.4.23-4), as far as it matters. */
-export const etcdUnit = `[Service]
-Environment=DAEMON_ARGS=
-Environment=ETCD_NAME=%H
-Environment=ETCD_DATA_DIR=/var/lib/etcd/default
-EnvironmentFile=-/etc/default/%p
-Type=notify
-User=etcd
-#ExecStart=/bin/sh -c "GOMAXPROCS=$(nproc) /usr/bin/etcd $DAEMON_ARGS"
-ExecStart=/usr/bin/etcd $DAEMON_ARGS
-`;
-
-const pki = '/etc/kubernetes/pki';
-/** The API server of lab/cluster.sh. */
-export const apiserverCommand = [
-  '/opt/bin/kube-apiserver --advertise-address=10.77.0.10 --allow-privileged=true --authorization-mode=Node,RBAC',
-  `--client-ca-file=${pki}/ca.crt --enable-admission-plugins=NodeRestriction --etcd-servers=http://127.0.0.1:2379`,
-  `--kubelet-client-certificate=${pki}/apiserver-kubelet-client.crt --kubelet-client-key=${pki}/apiserver-kubelet-client.key`,
-  `--requestheader-client-ca-file=${pki}/front-proxy-ca.crt --requestheader-allowed-names=front-proxy-client`,
-  `--proxy-client-cert-file=${pki}/front-proxy-client.crt --proxy-client-key-file=${pki}/front-proxy-client.key`,
-  `--service-account-issuer=https://kubernetes.default.svc.cluster.local --service-account-key-file=${pki}/sa.pub`,
-  `--service-account-signing-key-file=${pki}/sa.key --service-cluster-ip-range=10.96.0.0/12`,
-  `--tls-cert-file=${pki}/apiserver.crt --tls-private-key-file=${pki}/apiserver.key --v=2`,
-].join(' ');
-
-/** The kubelet of lab/cluster.sh. */
-export const kubeletCommand = [
-  '/opt/bin/kubelet --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml',
-  '--container-runtime=remote --container-runtime-endpoint=unix:///run/containerd/containerd.sock',
-  '--cgroups-per-qos=false --enforce-node-allocatable= --hostname-override=w1 --node-ip=10.77.0.11',
-].join(' ');
-
-/** The KubeletConfiguration of lab/cluster.sh. */
-export const kubeletConfig = `apiVersion: kubelet.config.k8s.io/v1beta1
-kind: KubeletConfiguration
-authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: /etc/kubernetes/pki/ca.crt}}
-authorization: {mode: Webhook}
-cgroupDriver: cgroupfs
-failSwapOn: false
-rotateCertificates: true
-staticPodPath: /etc/kubernetes/manifests
-`;
-
 /** Units and files as a test wants them; the lab's where it says nothing. */
 export interface FakeParts {
   etcd?: { unit?: string; defaults?: string };
@@ -75,7 +48,8 @@ export interface FakeParts {
 /** One node with the CAs of its cluster. Close it with {@link FakeCluster.remove}. */
 export class FakeCluster {
   readonly node: FakeNode;
-  readonly signers: ReadonlyMap<Authority, Signer>;
+  readonly signers: Map<Authority, Signer>;
+  readonly rotations = new Map<Authority, FakeRotation>();
   settings: NodeSettings;
   /** What etcd tells; undefined for one that does not answer. */
   members: EtcdMember[] | undefined;
@@ -84,16 +58,21 @@ export class FakeCluster {
 
   constructor(node: FakeNode, signers: ReadonlyMap<Authority, Signer>, settings: NodeSettings) {
     this.node = node;
-    this.signers = signers;
+    this.signers = new Map(signers);
     this.settings = settings;
     this.members = [
       { id: 'a1', name: 'cp1', peerUrls: ['http://localhost:2380'], clientUrls: ['http://localhost:2379'] },
     ];
   }
 
+  /** cp1 with nothing on it. */
+  static bareControlPlane(): Promise<FakeCluster> {
+    return FakeCluster.#create({ nodeName: 'cp1', role: 'control-plane', addresses: ['10.77.0.10'] });
+  }
+
   /** cp1: etcd and API server. */
   static async controlPlane(parts: FakeParts = {}): Promise<FakeCluster> {
-    const cluster = await FakeCluster.#create({ nodeName: 'cp1', role: 'control-plane', addresses: ['10.77.0.10'] });
+    const cluster = await FakeCluster.bareControlPlane();
     await cluster.addEtcd(parts.etcd);
     await cluster.addApiserver(parts.apiserver ?? apiserverCommand);
     return cluster;
@@ -124,60 +103,89 @@ export class FakeCluster {
     await this.node.write('/etc/default/etcd', defaults);
   }
 
-  async addApiserver(command: string): Promise<void> {
-    await this.node.addUnit('kube-apiserver.service', { text: `[Service]\nExecStart=${command}\n` });
-    await this.node.write(`${pki}/ca.crt`, this.rootPem('kubernetes'));
-    await this.node.write(`${pki}/front-proxy-ca.crt`, this.rootPem('front-proxy'));
-    await this.node.write(`${pki}/apiserver.crt`, (await this.issue('kubernetes', ['cp1', 'api.example.com'], [])).pem);
+  async addApiserver(command = apiserverCommand): Promise<void> {
+    await this.addUnit('kube-apiserver', command);
+    await this.#writePki();
+  }
+
+  /** A controller manager or a scheduler. */
+  async addManager(component: DetectedManager['component'], more = ''): Promise<void> {
+    await this.addUnit(component, managerCommands[component] + more);
+    await this.#writePki();
+    await this.node.write(managerKubeconfigs[component], this.kubeconfig(`system:${component}`));
   }
 
   async addKubelet({ command = kubeletCommand, config = kubeletConfig }: NonNullable<FakeParts['kubelet']> = {}) {
-    await this.node.addUnit('kubelet.service', { text: `[Service]\nExecStart=${command}\n` });
+    await this.addUnit('kubelet', command);
     await this.node.write('/var/lib/kubelet/config.yaml', config);
-    await this.node.write(`${pki}/ca.crt`, this.rootPem('kubernetes'));
+    await this.#writePki();
     await this.node.write('/etc/kubernetes/kubelet.conf', this.kubeconfig());
   }
 
-  /** kubelet.conf as kubeadm writes it. */
-  kubeconfig(): string {
-    return `apiVersion: v1
-clusters:
-- cluster:
-    certificate-authority-data: ${Buffer.from(this.rootPem('kubernetes')).toString('base64')}
-    server: https://10.77.0.10:6443
-  name: kubernetes
-contexts:
-- context:
-    cluster: kubernetes
-    user: system:node:w1
-  name: system:node:w1@kubernetes
-current-context: system:node:w1@kubernetes
-kind: Config
-preferences: {}
-users:
-- name: system:node:w1
-  user:
-    client-certificate-data: Y2VydGlmaWNhdGU=
-    client-key-data: c2VjcmV0
-`;
+  async addProxy(): Promise<void> {
+    await this.addUnit('kube-proxy', proxyCommand);
+    await this.node.write('/var/lib/kube-proxy/config.yaml', proxyConfig);
+    await this.node.write('/var/lib/kube-proxy/kubeconfig', this.kubeconfig('system:kube-proxy'));
   }
 
+  /** admin.conf or super-admin.conf with the mode that kubeadm gives it. */
+  async addAdmin(name: 'admin' | 'super-admin' = 'admin', mode = 0o600): Promise<void> {
+    const path = `/etc/kubernetes/${name}.conf`;
+    await this.node.write(path, this.kubeconfig(`kubernetes-${name}`, await this.issue('kubernetes', [], [])));
+    await chmod(this.node.path(path), mode);
+  }
+
+  /** A component of the control plane as kubeadm's static pod. */
+  async addPod(component: 'etcd' | 'kube-apiserver' | DetectedManager['component']): Promise<void> {
+    await this.#writePki();
+    const add = (command: string, kubeconfig?: string) =>
+      this.node.addManifest(`${component}.yaml`, manifestText(component, command, kubeconfig));
+    if (component === 'etcd') return add(kubeadmEtcdCommand);
+    if (component === 'kube-apiserver') return add(kubeadmApiserverCommand);
+    const path = managerKubeconfigs[component];
+    await this.node.write(path, this.kubeconfig(`system:${component}`));
+    await add(managerCommands[component], path);
+  }
+
+  async addUnit(component: string, command: string): Promise<void> {
+    await this.node.addUnit(`${component}.service`, { text: `[Service]\nExecStart=${command}\n` });
+  }
+
+  /** Lets the programs in /opt/bin say that they are of this version. */
+  setVersion(version: string): void {
+    for (const component of components.all) {
+      const answer = { code: 0, stdout: `Kubernetes v${version}\n`, stderr: '' };
+      this.node.answers.set(`/opt/bin/${component} --version`, answer);
+    }
+  }
+
+  /** kubelet.conf as kubeadm writes it, or another's kubeconfig. */
+  kubeconfig(user = 'system:node:w1', client?: { pem: string; keyPem: string }): string {
+    return kubeconfigText(user, this.rootPem('kubernetes'), client);
+  }
+
+  /** Of the CA in use, which a change of root ends only when it is settled. */
   rootPem(authority: Authority): string {
     return this.#signer(authority).certificate.pem;
   }
 
-  /** A certificate of the fake server. */
-  async issue(authority: Authority, dnsNames: string[], ipAddresses: string[], notBeforeMs = this.nowMs) {
-    const key = await generateKey('ecdsa-p256');
-    const pem = signCertificate(
-      {
-        ...{ serial: newSerial(), commonName: 'test', organizations: [], publicKey: key.publicKey, uris: [] },
-        ...{ notBefore: new Date(notBeforeMs), notAfter: new Date(notBeforeMs + lifetimeMs) },
-        ...{ usages: ['server', 'client'], dnsNames, ipAddresses },
-      },
-      this.#signer(authority),
-    );
-    return { pem, keyPem: key.pem };
+  /** Lets a root begin to change, in the phase trust. A foreign CA is one whose key the server does not have. */
+  async beginRotation(authority: Authority, foreign: boolean): Promise<void> {
+    this.rotations.set(authority, { phase: 'trust', next: await makeAuthority(`new ${authority}`), foreign });
+  }
+
+  /** Goes on to another phase, or ends the change. */
+  setPhase(authority: Authority, phase: 'reissue' | 'drop' | 'settled'): void {
+    const rotation = this.rotations.get(authority);
+    if (rotation === undefined) throw new Error(`no change of ${authority}`);
+    if (phase !== 'settled') return void this.rotations.set(authority, { ...rotation, phase });
+    this.signers.set(authority, rotation.next);
+    this.rotations.delete(authority);
+  }
+
+  /** A certificate of the fake server, for both usages. */
+  issue(authority: Authority, dnsNames: string[], ipAddresses: string[], notBeforeMs = this.nowMs) {
+    return this.#issue(this.#signer(authority), dnsNames, ipAddresses, notBeforeMs);
   }
 
   /** What the plan is made from, read from the node. */
@@ -185,15 +193,17 @@ users:
     const { layout, run } = this.node;
     const detected = await detectNode({ layout, run, hostname: this.settings.nodeName }, new AbortController().signal);
     for (const each of detected.components) {
-      each.unit.dropIn = asRoot(each.unit.dropIn);
+      if (each.process.kind === 'unit') each.process.dropIn = asRoot(each.process.dropIn);
       if (each.component === 'etcd') each.environmentFile = asRoot(each.environmentFile);
+      if (each.component === 'kubelet') each.configDropIn = asRoot(each.configDropIn);
     }
     const { members } = this;
     return {
       ...{ detected, layout, settings: this.settings, nowMs: this.nowMs },
       current: await readInstalled(layout, components.all),
       trust: await readTrust(detected, layout),
-      bundles: new Map([...this.signers.keys()].map((authority) => [authority, this.rootPem(authority)])),
+      bundles: bundlesOf(this),
+      rotation: rotationsOf(this),
       etcdCluster: members === undefined ? undefined : { clusterId: 'c1', memberId: 'a1', members },
       changeId: () => `20260101T000000Z-${++this.#changes}`,
     };
@@ -218,22 +228,55 @@ users:
     const { layout } = this.node;
     const folder = componentFolder(layout, change.component);
     const version = join(folder.slice(layout.root.length), `v${changeId}`);
+    const made = new Map<string, string>();
     for (const { profile, file, dnsNames, ipAddresses } of change.slots) {
-      const { pem, keyPem } = await this.issue(issuers[profile], dnsNames, ipAddresses);
-      await this.node.write(join(version, `${file}.crt`), pem);
-      await this.node.write(join(version, `${file}.key`), keyPem);
+      const { pem, keyPem } = await this.#sign(profile, dnsNames, ipAddresses);
+      made.set(`${file}.crt`, pem).set(`${file}.key`, keyPem);
     }
-    for (const { file, authority } of change.bundles)
-      await this.node.write(join(version, file), this.rootPem(authority));
+    for (const { file, authority } of change.bundles) made.set(file, bundlesOf(this).get(authority) ?? '');
+    for (const [name, content] of made) await this.node.write(join(version, name), content);
     await mkdir(folder, { recursive: true });
     await rm(join(folder, 'current'), { force: true });
     await symlink(`v${changeId}`, join(folder, 'current'));
-    for (const { path, after } of change.files) await this.node.write(path.slice(layout.root.length), after.text);
+    for (const { path, after } of change.files) {
+      await this.node.write(path.slice(layout.root.length), fillPlaceholders(after.text, changeId, made));
+      await chmod(path, after.mode);
+    }
     const { memberUpdate } = change;
     if (memberUpdate === undefined) return;
     this.members = this.members?.map((member) =>
       member.id === memberUpdate.memberId ? { ...member, peerUrls: memberUpdate.after } : member,
     );
+  }
+
+  /** A file of the node. */
+  read(path: string): Promise<string> {
+    return readFile(this.node.path(path), 'utf8');
+  }
+
+  #sign(profile: Profile, dnsNames: string[], ipAddresses: string[]) {
+    return this.#issue(signerOf(this, profile), dnsNames, ipAddresses, this.nowMs);
+  }
+
+  async #issue(signer: Signer, dnsNames: string[], ipAddresses: string[], notBeforeMs: number) {
+    const key = await generateKey('ecdsa-p256');
+    const pem = signCertificate(
+      {
+        ...{ serial: newSerial(), commonName: 'test', organizations: [], publicKey: key.publicKey, uris: [] },
+        ...{ notBefore: new Date(notBeforeMs), notAfter: new Date(notBeforeMs + lifetimeMs) },
+        ...{ usages: ['server', 'client'], dnsNames, ipAddresses },
+      },
+      signer,
+    );
+    return { pem, keyPem: key.pem };
+  }
+
+  async #writePki(): Promise<void> {
+    const files = { kubernetes: 'ca.crt', etcd: 'etcd/ca.crt', 'front-proxy': 'front-proxy-ca.crt' } as const;
+    for (const authority of ['kubernetes', 'etcd', 'front-proxy'] as const) {
+      await this.node.write(`${pki}/${files[authority]}`, this.rootPem(authority));
+    }
+    await this.node.write(`${pki}/apiserver.crt`, (await this.issue('kubernetes', ['cp1', 'api.example.com'], [])).pem);
   }
 
   #signer(authority: Authority): Signer {

@@ -5,13 +5,14 @@ import { type Certificate, parseCertificates } from '../../common/x509/certifica
 import type { Detected, Problem } from '../detect/detected.ts';
 import { componentFolder } from '../layout.ts';
 import type { PlanInput } from './plan-input.ts';
+import { rotationOf } from './rotation.ts';
 import { type TrustUse, trustUses } from './trust-uses.ts';
 
 /** The parts of a plan's input that the guard looks at. */
-export type TrustInput = Pick<PlanInput, 'trust' | 'bundles' | 'layout' | 'nowMs'>;
+export type TrustInput = Pick<PlanInput, 'trust' | 'bundles' | 'rotation' | 'layout' | 'nowMs'>;
 
 /**
- * Compares the roots in use with those that will replace them, by subject and public key.
+ * Compares the roots in use with those that will replace them, by subject and public key. Roots that the server retires may go.
  *
  * @param replaced the settings that will be replaced; others keep their roots
  * @returns a problem per setting that would lose a root, or whose roots cannot be read
@@ -35,16 +36,25 @@ export function guardTrust(detected: Detected, replaced: readonly string[], inpu
  * The roots of an authority; none when the server gave none, or none that can be read.
  */
 export function rootsOf(bundles: PlanInput['bundles'], authority: Authority): Certificate[] {
-  try {
-    return parseCertificates(bundles.get(authority) ?? '');
-  } catch {
-    return []; // the plan refuses to go on without roots, whatever the reason
-  }
+  return parsed(bundles.get(authority) ?? ''); // the plan refuses to go on without roots, whatever the reason
+}
+
+/** The roots in a file that a component trusts now; none when it was not read or cannot be. */
+export function rootsIn(path: string, { trust }: Pick<PlanInput, 'trust'>): Certificate[] {
+  return parsed(trust.find((file) => file.path === path)?.pem ?? '');
 }
 
 /** What two certificates of the same CA have in common, also when it was renewed with its key. */
 export function rootIdentity(root: Certificate): string {
   return `${root.subject} ${root.publicKeyPin}`;
+}
+
+function parsed(pem: string): Certificate[] {
+  try {
+    return parseCertificates(pem);
+  } catch {
+    return [];
+  }
 }
 
 function complaint({ authority, setting, roots }: TrustUse, own: string, input: TrustInput): string | undefined {
@@ -56,9 +66,11 @@ function complaint({ authority, setting, roots }: TrustUse, own: string, input: 
     if ('path' in roots && roots.path.startsWith(own)) return undefined;
     return `the roots of ${setting} cannot be read (${AppError.from(error).message}), so it cannot be told whom a change would lock out: repair the file`;
   }
-  const kept = new Set(rootsOf(input.bundles, authority).map(rootIdentity));
+  // the server retires a root only once every leaf of it was replaced on every node
+  const retired = parsed(rotationOf(input, authority).retiredPem);
+  const mayGo = new Set([...rootsOf(input.bundles, authority), ...retired].map(rootIdentity));
   // nothing chains to an expired root any more
-  const lost = inUse.filter((root) => root.notAfter.getTime() > input.nowMs && !kept.has(rootIdentity(root)));
+  const lost = inUse.filter((root) => root.notAfter.getTime() > input.nowMs && !mayGo.has(rootIdentity(root)));
   if (lost.length === 0) return undefined;
   const names = lost.map((root) => `${root.subject} (${root.publicKeyPin})`).join(', ');
   return `trust would change: ${setting} trusts ${names}, which is no root of the server's ${authority} CA; start the CA server with --adopt and the folder of the cluster's CAs, so that it goes on with them`;

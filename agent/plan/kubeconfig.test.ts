@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
-import { editKubeconfig, rootsOfKubeconfig } from './kubeconfig.ts';
+import { editEmbeddedKubeconfig, editKubeconfig, embeddedParts, rootsOfKubeconfig } from './kubeconfig.ts';
 
-const files = { clientCertificate: '/n/client.crt', clientKey: '/n/client.key', certificateAuthority: '/n/ca.crt' };
+const client = { certificate: '/n/client.crt', key: '/n/client.key' };
+const files = { certificateAuthority: '/n/ca.crt', client };
 
 const mixed = `# the node's own
 apiVersion: v1
@@ -52,6 +53,22 @@ function simple(cluster: object, user: object | null): string {
   });
 }
 
+const refusals: [string, string, RegExp][] = [
+  ['a user with a token', simple({}, { token: 'x' }), /authenticates by token/],
+  ['a user with a plugin', simple({}, { exec: { command: 'x' } }), /authenticates by exec/],
+  ['a user with a password', simple({}, { username: 'a', password: 'b' }), /authenticates by username/],
+  ['a cluster that is not verified', simple({ 'insecure-skip-tls-verify': true }, {}), /skips the verification/],
+  ['a cluster without TLS', simple({ server: 'http://k' }, {}), /not https/],
+  [
+    'a context that is not there',
+    mixed.replace('current-context: here', 'current-context: gone'),
+    /current-context gone/,
+  ],
+  ['a user that is not there', mixed.replace('name: node', 'name: nobody'), /the user node/],
+  ['a cluster that is not there', mixed.replace('name: main', 'name: nobody'), /the cluster main/],
+  ['a list of users that is none', mixed.replace(/users:[\s\S]*/, 'users: 1\n'), /users is not as in a kubeconfig/],
+];
+
 describe('editKubeconfig', () => {
   it('names files for the current context and leaves every other byte', () => {
     assert.equal(editKubeconfig(mixed, files), wanted);
@@ -73,26 +90,64 @@ describe('editKubeconfig', () => {
     assert.deepEqual(after.users[0].user, { 'client-certificate': '/n/client.crt', 'client-key': '/n/client.key' });
   });
 
-  const refusals: [string, string, RegExp][] = [
-    ['a user with a token', simple({}, { token: 'x' }), /authenticates by token/],
-    ['a user with a plugin', simple({}, { exec: { command: 'x' } }), /authenticates by exec/],
-    ['a user with a password', simple({}, { username: 'a', password: 'b' }), /authenticates by username/],
-    ['a cluster that is not verified', simple({ 'insecure-skip-tls-verify': true }, {}), /skips the verification/],
-    ['a cluster without TLS', simple({ server: 'http://k' }, {}), /not https/],
-    [
-      'a context that is not there',
-      mixed.replace('current-context: here', 'current-context: gone'),
-      /current-context gone/,
-    ],
-    ['a user that is not there', mixed.replace('name: node', 'name: nobody'), /the user node/],
-    ['a cluster that is not there', mixed.replace('name: main', 'name: nobody'), /the cluster main/],
-    ['a list of users that is none', mixed.replace(/users:[\s\S]*/, 'users: 1\n'), /users is not as in a kubeconfig/],
-  ];
   for (const [what, text, message] of refusals) {
     it(`refuses ${what}`, () => {
       assert.throws(() => editKubeconfig(text, files), { reason: 'invalid-request', message });
     });
   }
+});
+
+describe('editKubeconfig without a client', () => {
+  it('changes the roots alone', () => {
+    const text = simple({ 'certificate-authority-data': 'eA==' }, { 'client-certificate-data': 'eA==' });
+    const after = parse(editKubeconfig(text, { ...files, client: undefined }));
+    assert.deepEqual(after.clusters[0].cluster, { server: 'https://k', 'certificate-authority': '/n/ca.crt' });
+    assert.deepEqual(after.users[0].user, { 'client-certificate-data': 'eA==' });
+  });
+
+  it('refuses what it would refuse with one, before anything else moves', () => {
+    const edit = () => editKubeconfig(simple({}, { token: 'x' }), { ...files, client: undefined });
+    assert.throws(edit, { message: /authenticates by token/ });
+  });
+});
+
+describe('editEmbeddedKubeconfig', () => {
+  const data = { certificateAuthority: 'Y2E=', client: { certificate: 'Y3J0', key: 'a2V5' } };
+  const embedded = mixed
+    .replace(
+      '    certificate-authority: pki/ca.crt\n    certificate-authority-data: cm9vdHM=\n',
+      '    certificate-authority-data: "Y2E="\n',
+    )
+    .replace('client-certificate: /var/lib/kubelet/pki/kubelet-client-current.pem', 'client-certificate-data: Y3J0')
+    .replace('client-key: /var/lib/kubelet/pki/kubelet-client-current.pem', 'client-key-data: a2V5');
+
+  it('embeds for the current context and leaves every other byte', () => {
+    assert.equal(editEmbeddedKubeconfig(mixed, data), embedded);
+    assert.equal(editEmbeddedKubeconfig(embedded, data), embedded);
+  });
+
+  it('replaces what is embedded, and the roots alone without a client', () => {
+    const text = simple({ 'certificate-authority-data': 'eA==' }, { 'client-certificate-data': 'eA==' });
+    const both = parse(editEmbeddedKubeconfig(text, data));
+    assert.deepEqual(both.users[0].user, { 'client-certificate-data': 'Y3J0', 'client-key-data': 'a2V5' });
+    const roots = parse(editEmbeddedKubeconfig(text, { ...data, client: undefined }));
+    assert.equal(roots.clusters[0].cluster['certificate-authority-data'], 'Y2E=');
+    assert.deepEqual(roots.users[0].user, { 'client-certificate-data': 'eA==' });
+  });
+
+  for (const [what, text, message] of refusals) {
+    it(`refuses ${what}`, () => {
+      assert.throws(() => editEmbeddedKubeconfig(text, data), { reason: 'invalid-request', message });
+    });
+  }
+});
+
+describe('embeddedParts', () => {
+  it('decodes what is in the kubeconfig, and nothing that stands in files', () => {
+    assert.deepEqual(embeddedParts(mixed), { certificateAuthority: 'roots', certificate: undefined, key: undefined });
+    const text = simple({}, { 'client-certificate-data': 'Y3J0', 'client-key-data': 'a2V5' });
+    assert.deepEqual(embeddedParts(text), { certificateAuthority: undefined, certificate: 'crt', key: 'key' });
+  });
 });
 
 describe('rootsOfKubeconfig', () => {

@@ -4,11 +4,18 @@ import { z } from 'zod';
 import { AppError } from '../../common/errors/app-error.ts';
 import { editYaml, parseYaml, type YamlEdit, type YamlPath } from './edit-yaml.ts';
 
-/** Files that the user of the current context shall use, absolute paths. */
-export interface KubeconfigFiles {
-  clientCertificate: string;
-  clientKey: string;
+/** What the current context shall use: absolute paths of files, or the data itself in base64. */
+export interface KubeconfigParts {
   certificateAuthority: string;
+  /** Of the user; undefined leaves the user as it is. */
+  client: { certificate: string; key: string } | undefined;
+}
+
+/** What the current context uses that stands in the kubeconfig itself, PEM; undefined for what stands elsewhere. */
+export interface EmbeddedParts {
+  certificateAuthority: string | undefined;
+  certificate: string | undefined;
+  key: string | undefined;
 }
 
 /** The roots by which the API server is verified now: in the text, in a file, or none (the host's own). */
@@ -39,7 +46,54 @@ interface Current {
  *
  * @throws AppError invalid-request for a user with a token or a plugin, for a cluster that is not verified, and for what is no kubeconfig
  */
-export function editKubeconfig(kubeconfig: string, files: KubeconfigFiles): string {
+export function editKubeconfig(kubeconfig: string, files: KubeconfigParts): string {
+  return edit(kubeconfig, files, fileInPlaceOf);
+}
+
+/**
+ * The text with certificate, key and roots in it, for kubeconfigs that people copy. Everything else stays, as with
+ * {@link editKubeconfig}, whose refusals it shares.
+ *
+ * @throws AppError invalid-request
+ */
+export function editEmbeddedKubeconfig(kubeconfig: string, data: KubeconfigParts): string {
+  return edit(kubeconfig, data, dataInPlaceOf);
+}
+
+/**
+ * What the current context has embedded.
+ *
+ * @throws AppError invalid-request
+ */
+export function embeddedParts(kubeconfig: string): EmbeddedParts {
+  const { cluster, user } = findCurrent(kubeconfig);
+  return {
+    certificateAuthority: decoded(cluster, 'certificate-authority'),
+    certificate: decoded(user, 'client-certificate'),
+    key: decoded(user, 'client-key'),
+  };
+}
+
+/**
+ * The roots that the current context uses; embedded ones win over a file, as in client-go. A relative path is relative to
+ * the kubeconfig's folder.
+ *
+ * @throws AppError invalid-request
+ */
+export function rootsOfKubeconfig(kubeconfig: string, kubeconfigPath: string): KubeconfigRoots {
+  const { cluster } = findCurrent(kubeconfig);
+  const pem = decoded(cluster, 'certificate-authority');
+  const path = cluster.value['certificate-authority'];
+  if (pem !== undefined) return { pem };
+  if (typeof path !== 'string' || path === '') return undefined;
+  return { path: isAbsolute(path) ? path : join(dirname(kubeconfigPath), path) };
+}
+
+function edit(
+  kubeconfig: string,
+  { certificateAuthority, client }: KubeconfigParts,
+  place: typeof fileInPlaceOf,
+): string {
   const { cluster, user } = findCurrent(kubeconfig);
   const other = otherCredentials.find((key) => user.value[key] !== undefined);
   if (other !== undefined) {
@@ -50,25 +104,10 @@ export function editKubeconfig(kubeconfig: string, files: KubeconfigFiles): stri
   }
   if (!String(cluster.value.server).startsWith('https://')) throw refused('its server is not https: correct it first');
   return editYaml(kubeconfig, [
-    ...fileInPlaceOf(cluster, 'certificate-authority', files.certificateAuthority),
-    ...fileInPlaceOf(user, 'client-certificate', files.clientCertificate),
-    ...fileInPlaceOf(user, 'client-key', files.clientKey),
+    ...place(cluster, 'certificate-authority', certificateAuthority),
+    ...(client === undefined ? [] : place(user, 'client-certificate', client.certificate)),
+    ...(client === undefined ? [] : place(user, 'client-key', client.key)),
   ]);
-}
-
-/**
- * The roots that the current context uses; embedded ones win over a file, as in client-go. A relative path is relative to
- * the kubeconfig's folder.
- *
- * @throws AppError invalid-request
- */
-export function rootsOfKubeconfig(kubeconfig: string, kubeconfigPath: string): KubeconfigRoots {
-  const { value } = findCurrent(kubeconfig).cluster;
-  const data = value['certificate-authority-data'];
-  const path = value['certificate-authority'];
-  if (typeof data === 'string' && data !== '') return { pem: Buffer.from(data, 'base64').toString('latin1') };
-  if (typeof path !== 'string' || path === '') return undefined;
-  return { path: isAbsolute(path) ? path : join(dirname(kubeconfigPath), path) };
 }
 
 function findCurrent(kubeconfig: string): Current {
@@ -99,6 +138,20 @@ function fileInPlaceOf({ path, value }: Current['user'], key: string, file: stri
   if (value[dataKey] === undefined) return [set];
   if (value[key] !== undefined) return [set, { kind: 'remove', path: [...path, dataKey] }];
   return [{ kind: 'rename', path: [...path, dataKey], to: key }, set];
+}
+
+/** The data takes the line of the file where there is one. */
+function dataInPlaceOf({ path, value }: Current['user'], key: string, data: string): YamlEdit[] {
+  const dataKey = `${key}-data`;
+  const set: YamlEdit = { kind: 'set', path: [...path, dataKey], to: data };
+  if (value[key] === undefined) return [set];
+  if (value[dataKey] !== undefined) return [set, { kind: 'remove', path: [...path, key] }];
+  return [{ kind: 'rename', path: [...path, key], to: dataKey }, set];
+}
+
+function decoded({ value }: Current['user'], key: string): string | undefined {
+  const data = value[`${key}-data`];
+  return typeof data === 'string' && data !== '' ? Buffer.from(data, 'base64').toString('latin1') : undefined;
 }
 
 function refused(why: string): AppError {

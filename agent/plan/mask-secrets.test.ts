@@ -23,6 +23,12 @@ const rows: [string, string, string][] = [
     'x\n-----BEGIN EC PRIVATE KEY-----\nMHc\n-----END EC PRIVATE KEY-----\n',
     'x\n-----BEGIN EC PRIVATE KEY-----[redacted]-----END EC PRIVATE KEY-----\n',
   ],
+  [
+    'nothing that is only made later',
+    'a:\n  client-key-data: "@kube-mtls:base64:admin.key@"\nb: {token: @kube-mtls:base64:x@}\n',
+    'a:\n  client-key-data: "@kube-mtls:base64:admin.key@"\nb: {token: @kube-mtls:base64:x@}\n',
+  ],
+  ['what only begins like it', '  token: "@kube-mtls:base64:x@ secret"\n', '  token: [redacted]\n'],
   ['nothing that only looks alike', 'tokenFile: /x\nmy-token: y\n# token\n', 'tokenFile: /x\nmy-token: y\n# token\n'],
 ];
 

@@ -1,4 +1,5 @@
 /** Takes secrets out of configuration texts before anybody gets to see them. */
+import { isPlaceholder } from './placeholders.ts';
 
 /** Keys of kubeconfigs whose values are secrets. */
 const secretKeys = 'client-key-data|token|password|id-token|refresh-token|access-token|client-secret';
@@ -26,7 +27,10 @@ export function maskSecrets(text: string): string {
       if (column > secretColumn) return `${line.slice(0, column)}[redacted]`;
       const key = keyAtLineStart.exec(line);
       if (column >= 0) secretColumn = key === null ? Number.POSITIVE_INFINITY : (key[1]?.length ?? 0);
-      return line.replace(pair, '$1[redacted]');
+      // what is only made later is no secret yet, and a reader wants to see that it changes
+      return line.replace(pair, (whole, head: string, value: string) =>
+        isPlaceholder(value) ? whole : `${head}[redacted]`,
+      );
     })
     .join('\n');
 }

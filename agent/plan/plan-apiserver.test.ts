@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { apiserverCommand, FakeCluster } from './fake-cluster.ts';
+import { FakeCluster } from './fake-cluster.ts';
+import { apiserverCommand } from './fake-parts.ts';
 import { planNode } from './plan-node.ts';
 
 const pki = '/etc/kubernetes/pki';
@@ -77,8 +78,43 @@ describe('planApiserver', () => {
       assert.equal(flags?.get('etcd-servers'), 'https://192.0.2.1:2379');
       assert.equal(flags?.get('etcd-certfile'), 'etcd-client.crt');
       await cluster.node.write('/pki/etcd-ca.crt', cluster.rootPem('kubernetes'));
-      assert.equal(await flagsAfter(cluster), undefined, 'roots of somebody else');
+      await cluster.apply(await cluster.plan());
+      assert.deepEqual(await cluster.plan(), { changes: [], problems: [] });
     }));
+
+  it('leaves members elsewhere alone that a root of somebody else verifies', () =>
+    withApiserver(`${bare.replace('http:', 'https:')} --etcd-cafile=/pki/etcd-ca.crt`, async (cluster) => {
+      await cluster.node.write('/pki/etcd-ca.crt', cluster.rootPem('kubernetes'));
+      const flags = await flagsAfter(cluster);
+      assert.equal(flags?.get('etcd-cafile'), '/pki/etcd-ca.crt');
+      assert.equal(flags?.has('etcd-certfile'), false);
+      assert.deepEqual((await cluster.plan()).problems, []);
+    }));
+
+  it('refuses to drop a root beside one of ours that verifies members elsewhere', () =>
+    withApiserver(`${bare.replace('http:', 'https:')} --etcd-cafile=/pki/etcd-ca.crt`, async (cluster) => {
+      await cluster.node.write('/pki/etcd-ca.crt', cluster.rootPem('etcd') + cluster.rootPem('kubernetes'));
+      assert.equal(await flagsAfter(cluster), undefined);
+      assert.match((await cluster.plan()).problems[0]?.message ?? '', /etcd-cafile trusts CN=kubernetes/);
+    }));
+
+  it('is not held up by a local etcd with the CA of somebody else that the server has not decided about', async () => {
+    const cluster = await FakeCluster.bareControlPlane();
+    try {
+      for (const component of ['etcd', 'kube-apiserver'] as const) await cluster.addPod(component);
+      await cluster.node.write('/etc/kubernetes/pki/etcd/ca.crt', cluster.rootPem('kubernetes'));
+      cluster.settings = { ...cluster.settings, etcdStep: undefined };
+      const { changes, problems } = await cluster.plan();
+      assert.deepEqual(problems, []);
+      const text = changes[0]?.components[0]?.files[0]?.after.text ?? '';
+      assert.match(text, /--etcd-cafile=\/etc\/kubernetes\/pki\/etcd\/ca\.crt/);
+      assert.match(text, /--tls-cert-file=\S*current\/serving\.crt/);
+      await cluster.apply({ changes, problems });
+      assert.deepEqual(await cluster.plan(), { changes: [], problems: [] });
+    } finally {
+      await cluster.remove();
+    }
+  });
 
   it('adds its name to those that the front proxy may have', () =>
     withApiserver(apiserverCommand.replace('names=front-proxy-client', 'names=aggregator'), async (cluster) => {

@@ -1,15 +1,20 @@
 /** What an API server should look like. */
+import type { Authority } from '../../common/names/names.ts';
 import type { DetectedApiserver, Problem } from '../detect/detected.ts';
 import { apiserverDialect } from '../detect/flag-dialects.ts';
 import { lastFlag } from '../detect/flags.ts';
 import { below } from '../detect/source-file.ts';
 import { componentFolder, currentFile } from '../layout.ts';
 import type { BundleFile } from './change.ts';
-import { wishDropIn } from './drop-in.ts';
+import { changedFlags, editCommand } from './command-edits.ts';
 import { type EtcdAccess, etcdAccess, type LocalEtcd } from './etcd-servers.ts';
-import { guardTrust } from './guard-trust.ts';
+import { allowFrontProxy, frontProxyName } from './front-proxy-names.ts';
+import { guardTrust, rootIdentity, rootsIn, rootsOf } from './guard-trust.ts';
+import { issuable } from './issuable.ts';
 import type { PlanInput } from './plan-input.ts';
-import { type FlagEdit, rewriteCommand } from './rewrite-command.ts';
+import type { FlagEdit } from './rewrite-command.ts';
+import { issuesLeaves, rotationOf } from './rotation.ts';
+import { reloadsOf } from './take-up.ts';
 import { apiserverNames, noNames, servedNames } from './wanted-names.ts';
 import type { Wish, WishedSlot } from './wish.ts';
 
@@ -22,7 +27,7 @@ export interface ApiserverWish extends Wish {
 
 /** Headers in which the API server tells aggregated API servers who calls (kubeadm's values). */
 const requestHeaders = [
-  ['requestheader-allowed-names', 'front-proxy-client'],
+  ['requestheader-allowed-names', frontProxyName],
   ['requestheader-username-headers', 'X-Remote-User'],
   ['requestheader-group-headers', 'X-Remote-Group'],
   ['requestheader-extra-headers-prefix', 'X-Remote-Extra-'],
@@ -38,26 +43,44 @@ export function planApiserver(
   etcd: LocalEtcd | undefined,
   input: PlanInput,
 ): ApiserverWish {
-  const { unit } = apiserver;
-  const access = etcdAccess(apiserver, etcd, input.settings);
+  const access = accessOf(apiserver, etcd, input);
   const edits = flagEdits(apiserver, access, input);
-  const place = { path: unit.files[0]?.path ?? '' };
-  const changed = [...edits].filter(([name, edit]) => changes(apiserver, name, edit)).map(([name]) => name);
-  const problem: Problem[] =
+  const command = editCommand(apiserver, apiserverDialect, edits, input);
+  const changed = changedFlags(apiserver.effectiveFlags, edits);
+  const blocked: Problem[] =
     access.kind === 'blocked' ? [{ component: 'kube-apiserver', message: access.message }] : [];
+  const { slots, problems } = issuable(apiserver, slotsOf(apiserver, access, input), input);
   return {
     detected: apiserver,
-    slots: slotsOf(apiserver, access, input),
+    slots,
     bundles: bundlesOf(access),
-    files: wishDropIn(unit, { command: rewriteCommand(unit.command, apiserverDialect, edits, place) }),
+    files: command.files,
     memberUpdate: undefined,
-    target: 'enforced',
+    target: issuesLeaves(input, 'kubernetes') ? 'enforced' : 'trusting',
+    reloads: reloadsOf(
+      'kube-apiserver',
+      apiserver.version,
+      edits.has('kubelet-certificate-authority') ? [] : ['kubelet-ca.crt'],
+    ),
+    restartMark: command.restartMark,
     summary: changed.map((name) => `--${name}`),
-    problems: [...problem, ...guardTrust(apiserver, [...edits.keys()], input)],
+    problems: [...blocked, ...problems, ...command.problems, ...guardTrust(apiserver, [...edits.keys()], input)],
     followsEtcd: access.usesLocal && (access.kind === 'blocked' || changed.some((name) => name.startsWith('etcd-'))),
   };
 }
 
+/** Members that the plan does not know and that speak TLS already become ours only when a root of ours verifies them. */
+function accessOf(apiserver: DetectedApiserver, etcd: LocalEtcd | undefined, input: PlanInput): EtcdAccess {
+  const access = etcdAccess(apiserver, etcd, input.settings);
+  if (access.kind !== 'secured' || (access.usesLocal && etcd?.managed === true)) return access;
+  const path = lastFlag(apiserver.effectiveFlags, 'etcd-cafile') ?? '';
+  if (path.startsWith(`${componentFolder(input.layout, 'kube-apiserver')}/`)) return access;
+  const ours = new Set(rootsOf(input.bundles, 'etcd').map(rootIdentity));
+  if (rootsIn(path, input).some((root) => ours.has(rootIdentity(root)))) return access;
+  return { kind: 'untouched', usesLocal: access.usesLocal };
+}
+
+/** Trust changes in every phase of a root's change; the settings that name leaves only while leaves are issued. */
 function flagEdits(
   { flags, effectiveFlags }: DetectedApiserver,
   access: EtcdAccess,
@@ -66,39 +89,36 @@ function flagEdits(
   const file = (name: string) => currentFile(input.layout, 'kube-apiserver', name);
   const edits = new Map<string, FlagEdit>();
   const set = (name: string, value: string) => edits.set(name, { set: value });
-  set('tls-cert-file', file('serving.crt'));
-  set('tls-private-key-file', file('serving.key'));
+  const pair = (authority: Authority, name: string, certificate: string, key: string) => {
+    if (!issuesLeaves(input, authority)) return;
+    set(certificate, file(`${name}.crt`));
+    set(key, file(`${name}.key`));
+  };
+  pair('kubernetes', 'serving', 'tls-cert-file', 'tls-private-key-file');
   set('client-ca-file', file('client-ca.crt'));
-  set('kubelet-client-certificate', file('kubelet-client.crt'));
-  set('kubelet-client-key', file('kubelet-client.key'));
-  set('proxy-client-cert-file', file('front-proxy-client.crt'));
-  set('proxy-client-key-file', file('front-proxy-client.key'));
+  pair('kubernetes', 'kubelet-client', 'kubelet-client-certificate', 'kubelet-client-key');
+  pair('front-proxy', 'front-proxy-client', 'proxy-client-cert-file', 'proxy-client-key-file');
   set('requestheader-client-ca-file', file('front-proxy-ca.crt'));
-  if (!flags.has('requestheader-client-ca-file')) for (const [name, value] of requestHeaders) set(name, value);
-  else allowFrontProxy(flags.get('requestheader-allowed-names') ?? [], set);
-  // a new kubelet that is not there yet is no reason to stop verifying the others
-  const verified = lastFlag(effectiveFlags, 'kubelet-certificate-authority') === file('kubelet-ca.crt');
-  if (input.settings.verifyKubelets || verified) set('kubelet-certificate-authority', file('kubelet-ca.crt'));
+  if (flags.has('requestheader-client-ca-file')) allowFrontProxy(flags, edits);
+  else for (const [name, value] of requestHeaders) set(name, value);
+  if (verifiesKubelets(lastFlag(effectiveFlags, 'kubelet-certificate-authority'), file('kubelet-ca.crt'), input)) {
+    set('kubelet-certificate-authority', file('kubelet-ca.crt'));
+  }
   if (access.kind === 'secured') {
     edits.set('etcd-servers', { map: access.secure });
     set('etcd-cafile', file('etcd-ca.crt'));
-    set('etcd-certfile', file('etcd-client.crt'));
-    set('etcd-keyfile', file('etcd-client.key'));
+    pair('etcd', 'etcd-client', 'etcd-certfile', 'etcd-keyfile');
   }
   return edits;
 }
 
-/** An empty list allows any name; repeated flags add up, so the last one can take the name in. */
-function allowFrontProxy(lists: readonly string[], set: (name: string, value: string) => void): void {
-  const allowed = lists.flatMap((list) => list.split(',')).filter((name) => name !== '');
-  if (allowed.length === 0 || allowed.includes('front-proxy-client')) return;
-  set('requestheader-allowed-names', [lists.at(-1), 'front-proxy-client'].filter(Boolean).join(','));
-}
-
-function changes({ effectiveFlags }: DetectedApiserver, name: string, edit: FlagEdit): boolean {
-  const inForce = effectiveFlags.get(name) ?? [];
-  if (edit === 'drop') return inForce.length > 0;
-  return 'set' in edit ? inForce.at(-1) !== edit.set : inForce.some((value) => edit.map(value) !== value);
+/**
+ * True when the roots for kubelets are ours to set: once all kubelets have certificates of ours, and then for good, since a new
+ * kubelet that is not there yet is no reason to stop verifying the others; and whenever roots that are in use change.
+ */
+function verifiesKubelets(inForce: string | undefined, ours: string, input: PlanInput): boolean {
+  const changes = rotationOf(input, 'kubernetes').phase !== 'settled';
+  return input.settings.verifyKubelets || inForce === ours || (changes && inForce !== undefined && inForce !== '');
 }
 
 function slotsOf(apiserver: DetectedApiserver, access: EtcdAccess, input: PlanInput): WishedSlot[] {

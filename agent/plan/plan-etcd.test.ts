@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { NodePlan } from './change.ts';
-import { apiserverCommand, FakeCluster, type FakeParts } from './fake-cluster.ts';
+import { FakeCluster, type FakeParts } from './fake-cluster.ts';
+import { apiserverCommand } from './fake-parts.ts';
 import type { EtcdMember } from './plan-input.ts';
 
 async function controlPlane(parts: FakeParts, test: (cluster: FakeCluster) => Promise<void>): Promise<void> {
@@ -191,6 +192,52 @@ describe('planEtcd with flags', () => {
         assert.match(text, /--listen-peer-urls=https:/);
         await cluster.apply(plan);
         assert.deepEqual(await cluster.plan(), { changes: [], problems: [] });
+      },
+    ));
+});
+
+describe('planEtcd with a configuration file', () => {
+  it('edits the file and makes no drop-in', () =>
+    controlPlane(
+      { etcd: { unit: '[Service]\nUser=etcd\nExecStart=/usr/bin/etcd --config-file=/etc/etcd.yml\n' } },
+      async (cluster) => {
+        await cluster.node.write('/etc/etcd.yml', 'name: cp1 # me\nlisten-client-urls: http://127.0.0.1:2379\n');
+        const plan = await cluster.plan();
+        assert.deepEqual(plan.problems, []);
+        assert.equal(etcdOf(plan)?.files.length, 1);
+        const text = textOf(plan, /etcd\.yml$/) ?? '';
+        assert.match(text, /^name: cp1 # me\nlisten-client-urls: "https:\/\/127\.0\.0\.1:2379"\n/);
+        assert.match(text, /^peer-transport-security:\n {2}cert-file: \S+\/peer\.crt\n/m);
+        assert.match(text, /^initial-advertise-peer-urls: "https:\/\/localhost:2380"$/m);
+        await cluster.apply(plan);
+        assert.deepEqual(await cluster.plan(), { changes: [], problems: [] });
+      },
+    ));
+
+  it('names the line that cannot be edited', () =>
+    controlPlane(
+      { etcd: { unit: '[Service]\nUser=etcd\nExecStart=/usr/bin/etcd --config-file=/etc/etcd.yml\n' } },
+      async (cluster) => {
+        await cluster.node.write('/etc/etcd.yml', 'name: cp1\nlisten-peer-urls: [http://127.0.0.1:2380]\n');
+        const { problems } = await cluster.plan();
+        assert.match(problems[0]?.message ?? '', /listen-peer-urls is no single value/);
+        assert.match(problems[0]?.path ?? '', /\/etc\/etcd\.yml$/);
+      },
+    ));
+});
+
+describe('planEtcd with pairs of its own for outgoing connections', () => {
+  it('replaces them, since they come from the same CA', () =>
+    controlPlane(
+      { etcd: { defaults: 'ETCD_CLIENT_CERT_FILE=/old.crt\nETCD_CLIENT_KEY_FILE=/old.key\n' } },
+      async (cluster) => {
+        const { ETCD_CLIENT_CERT_FILE, ETCD_CLIENT_KEY_FILE, ETCD_PEER_CLIENT_CERT_FILE } = variables(
+          await cluster.plan(),
+        );
+        assert.deepEqual(
+          [ETCD_CLIENT_CERT_FILE, ETCD_CLIENT_KEY_FILE, ETCD_PEER_CLIENT_CERT_FILE],
+          ['server.crt', 'server.key', undefined],
+        );
       },
     ));
 });

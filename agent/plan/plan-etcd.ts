@@ -1,19 +1,29 @@
 /** What an etcd member should look like. */
-import { AppError } from '../../common/errors/app-error.ts';
 import type { DetectedEtcd } from '../detect/detected.ts';
-import { etcdVariable } from '../detect/etcd.ts';
-import { etcdDialect } from '../detect/flag-dialects.ts';
 import { below } from '../detect/source-file.ts';
 import { componentFolder, currentFile } from '../layout.ts';
 import type { MemberUpdate } from './change.ts';
-import { header, wishDropIn } from './drop-in.ts';
-import { demandsClients, effectiveSetting, etcdSettings, isEnforced, isOn, urlSettings } from './etcd-settings.ts';
+import { attempt } from './edit-file.ts';
+import { wishEtcdFiles } from './etcd-files.ts';
+import {
+  demandsClients,
+  effectiveSetting,
+  etcdSettings,
+  isEnforced,
+  isOn,
+  speaksTls,
+  trustSettings,
+} from './etcd-settings.ts';
 import { allSecure, anySecure, secureUrl } from './etcd-urls.ts';
 import { guardTrust } from './guard-trust.ts';
+import { issuable } from './issuable.ts';
 import type { EtcdMember, PlanInput } from './plan-input.ts';
-import { type FlagEdit, rewriteCommand } from './rewrite-command.ts';
+import { issuesLeaves, rotationOf } from './rotation.ts';
 import { etcdNames, noNames, servedNames } from './wanted-names.ts';
-import { type Wish, type WishedFile, type WishedSlot, wishFile } from './wish.ts';
+import type { Wish, WishedSlot } from './wish.ts';
+import type { CommandWish } from './wish-command.ts';
+
+const nothing: CommandWish = { files: [], restartMark: undefined };
 
 /** The wish for a member, and what its clients have to know of it. */
 export interface EtcdWish extends Wish {
@@ -24,36 +34,110 @@ export interface EtcdWish extends Wish {
   turns: boolean;
 }
 
-/** The wish; undefined while the server has not decided how far etcd goes: then it is left alone. */
+/**
+ * The wish; undefined for a member that is left alone: while the server has not decided how far etcd goes, and in the phase
+ * trust of its CA when it trusts nobody.
+ */
 export function planEtcd(etcd: DetectedEtcd, input: PlanInput): EtcdWish | undefined {
-  const { layout } = input;
-  if (input.settings.etcdStep === undefined) return undefined;
+  const { etcdStep } = input.settings;
+  if (etcdStep === undefined) return undefined;
   // no way leads back from a member that demands certificates, whatever the fleet's step is
-  const step = isEnforced(etcd) ? 'enforce' : input.settings.etcdStep;
-  const member = input.etcdCluster?.members.find(({ id }) => id === input.etcdCluster?.memberId);
+  const step = isEnforced(etcd) ? 'enforce' : etcdStep;
+  if (rotationOf(input, 'etcd').phase === 'trust' && !speaksTls(etcd)) return undefined;
+  return issuesLeaves(input, 'etcd') ? planLeaves(etcd, step, input) : planTrust(etcd, input);
+}
+
+/** Mutual TLS with leaves of ours, or the preparation for it. */
+function planLeaves(etcd: DetectedEtcd, step: 'prepare' | 'enforce', input: PlanInput): EtcdWish {
+  const { layout } = input;
+  const member = memberOf(input);
   const settings = etcdSettings(etcd, { step, member, file: (name) => currentFile(layout, 'etcd', name) });
   const after = (name: string) => settings.get(name) ?? effectiveSetting(etcd, name);
   const demanded = demandsClients(etcd) && allSecure(effectiveSetting(etcd, 'listen-client-urls'));
   return {
-    detected: etcd,
+    ...wishOf(etcd, settings, step, input),
     slots: slotsOf(etcd, after, member, input),
+    memberUpdate: step === 'enforce' ? memberUpdateOf(member) : undefined,
+    target: step === 'enforce' ? 'enforced' : 'prepared',
+    listenClientUrls: after('listen-client-urls'),
+    turns: step === 'enforce' && !demanded,
+  };
+}
+
+/** Only the roots move; the leaves of a CA that is not ours stay until everybody trusts ours. */
+function planTrust(etcd: DetectedEtcd, input: PlanInput): EtcdWish | undefined {
+  const settings = trustSettings(etcd, (name) => currentFile(input.layout, 'etcd', name));
+  if (settings.size === 0) return undefined;
+  const { slots, problems } = issuable(
+    etcd,
+    slotsOf(etcd, (name) => effectiveSetting(etcd, name), memberOf(input), input),
+    input,
+  );
+  const wish = wishOf(etcd, settings, 'prepare', input);
+  return {
+    ...wish,
+    slots,
+    memberUpdate: undefined,
+    target: 'trusting',
+    problems: [...wish.problems, ...problems],
+    listenClientUrls: effectiveSetting(etcd, 'listen-client-urls'),
+    turns: false,
+  };
+}
+
+/** What follows from the settings in the same way whatever the step is. */
+function wishOf(
+  etcd: DetectedEtcd,
+  settings: ReadonlyMap<string, string>,
+  step: 'prepare' | 'enforce',
+  input: PlanInput,
+): Pick<EtcdWish, 'detected' | 'bundles' | 'files' | 'restartMark' | 'reloads' | 'summary' | 'problems'> {
+  const { layout } = input;
+  const path = etcd.process.kind === 'unit' ? (etcd.process.files[0]?.path ?? '') : etcd.process.manifest.path;
+  const { made, problems } = attempt<CommandWish>('etcd', etcd.configFile?.path ?? path, nothing, () =>
+    wishEtcdFiles(etcd, settings, { folders: [componentFolder(layout, 'etcd')], probeFlags: probeFlags(input) }),
+  );
+  return {
+    detected: etcd,
     bundles: [
       { authority: 'etcd', file: 'client-ca.crt' },
       { authority: 'etcd', file: 'peer-ca.crt' },
     ],
-    files: filesOf(etcd, settings),
-    memberUpdate: step === 'enforce' ? memberUpdateOf(member) : undefined,
-    target: step === 'enforce' ? 'enforced' : 'prepared',
+    ...made,
+    reloads: reloadsOfEtcd(etcd.version),
     summary: [...settings].flatMap(([name, value]) =>
       effectiveSetting(etcd, name) === value ? [] : [`${name}=${value}`],
     ),
     problems: [
-      ...refusals(etcd, step, member, input).map((message) => ({ component: 'etcd' as const, message })),
+      ...problems,
+      ...refusals(etcd, step, input).map((message) => ({ component: 'etcd' as const, message })),
       ...guardTrust(etcd, [...settings.keys()], input),
     ],
-    listenClientUrls: after('listen-client-urls'),
-    turns: step === 'enforce' && !demanded,
   };
+}
+
+/** An exec probe with certificates of the old CA would fail once that is trusted no more, and kubelet would kill the pod. */
+function probeFlags(input: PlanInput): Map<string, string> {
+  const { phase } = rotationOf(input, 'etcd');
+  if (phase !== 'reissue' && phase !== 'drop') return new Map();
+  const file = (name: string) => currentFile(input.layout, 'etcd', name);
+  return new Map([
+    ['cacert', file('client-ca.crt')],
+    ['cert', file('healthcheck-client.crt')],
+    ['key', file('healthcheck-client.key')],
+  ]);
+}
+
+/** etcd reads pairs at every handshake since 3.2, and roots once (reference/pki.md 3.5; 3.4 measured). */
+function reloadsOfEtcd(version: string): ReadonlySet<string> {
+  const [, major = '0', minor = '0'] = /^v?(\d+)\.(\d+)/.exec(version) ?? [];
+  const reads = Number(major) > 3 || (Number(major) === 3 && Number(minor) >= 2);
+  // the healthcheck's pair is read by the agent and by probes, which are new processes
+  return new Set([...(reads ? ['server', 'peer'] : []), 'healthcheck-client']);
+}
+
+function memberOf({ etcdCluster }: PlanInput): EtcdMember | undefined {
+  return etcdCluster?.members.find(({ id }) => id === etcdCluster.memberId);
 }
 
 function slotsOf(
@@ -73,45 +157,12 @@ function slotsOf(
   ];
 }
 
-/** A setting stays where it came from, a flag or a variable: both at once are fatal. New ones join the TLS and URL settings. */
-function filesOf(etcd: DetectedEtcd, settings: ReadonlyMap<string, string>): WishedFile[] {
-  const { unit, environmentFile, environmentFilePath } = etcd;
-  const byFlag = [...urlSettings, ...settings.keys()].some((name) => etcd.settings.get(name)?.from === 'flag');
-  const flags = new Map<string, FlagEdit>();
-  const variables: string[] = [];
-  for (const [name, value] of settings) {
-    // an empty variable sets nothing, and yet etcd ends when its flag is there too
-    const unset = byFlag && !unit.environment.has(etcdVariable(name)) ? 'flag' : 'environment';
-    if ((etcd.settings.get(name)?.from ?? unset) === 'flag') flags.set(name, { set: value });
-    else variables.push(`${etcdVariable(name)}=${quoteVariable(value)}`);
-  }
-  const place = { path: unit.files[0]?.path ?? '' };
-  const dropIn = wishDropIn(unit, {
-    ...(flags.size > 0 ? { command: rewriteCommand(unit.command, etcdDialect, flags, place) } : {}),
-    ...(variables.length > 0 ? { environmentFile: environmentFilePath } : {}),
-  });
-  if (variables.length === 0) return dropIn;
-  const text = `${[header, ...variables].join('\n')}\n`;
-  return [wishFile(environmentFilePath, environmentFile, text), ...dropIn];
-}
-
-/** systemd.exec(5), EnvironmentFile=: double quotes with a backslash before what has a meaning in them. */
-function quoteVariable(value: string): string {
-  if (value.includes('\n')) throw new AppError('invalid-request', 'a setting of etcd holds a line break: correct it');
-  return /^[\w\-./:,=@+[\]%]*$/.test(value) ? value : `"${value.replace(/["\\`$]/g, '\\$&')}"`;
-}
-
 function memberUpdateOf(member: EtcdMember | undefined): MemberUpdate | undefined {
   if (member === undefined || allSecure(member.peerUrls.join(','))) return undefined;
   return { memberId: member.id, before: member.peerUrls, after: member.peerUrls.map(secureUrl) };
 }
 
-function refusals(
-  etcd: DetectedEtcd,
-  step: 'prepare' | 'enforce',
-  member: EtcdMember | undefined,
-  { etcdCluster }: PlanInput,
-): string[] {
+function refusals(etcd: DetectedEtcd, step: 'prepare' | 'enforce', input: PlanInput): string[] {
   const refused: string[] = [];
   for (const name of ['auto-tls', 'peer-auto-tls']) {
     if (isOn(effectiveSetting(etcd, name))) refused.push(`--${name} makes etcd sign its own certificates: remove it`);
@@ -120,10 +171,10 @@ function refusals(
     if (effectiveSetting(etcd, name) !== '') refused.push(`--${name} may refuse the new certificates: remove it`);
   }
   const peers = effectiveSetting(etcd, 'initial-advertise-peer-urls');
-  if (step === 'enforce' && !allSecure(peers) && member === undefined) {
+  if (step === 'enforce' && !allSecure(peers) && memberOf(input) === undefined) {
     refused.push('etcd does not tell its members, so its peer URLs cannot be changed: make it healthy first');
   }
-  const alone = etcdCluster?.members.length === 1;
+  const alone = input.etcdCluster?.members.length === 1;
   if (anySecure(peers) && effectiveSetting(etcd, 'peer-trusted-ca-file') === '' && !alone) {
     refused.push(
       'peers speak TLS without --peer-trusted-ca-file, so it cannot be told whom they trust: set it on every member',

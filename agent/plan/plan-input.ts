@@ -1,5 +1,5 @@
 /** Everything that a plan is made from. The plan itself reads nothing else, no file and no clock. */
-import type { Authority, Component } from '../../common/names/names.ts';
+import type { Authority, Component, RotationPhase } from '../../common/names/names.ts';
 import type { DetectedNode } from '../detect/detected.ts';
 import type { Layout } from '../layout.ts';
 import type { NodeSettings } from './settings.ts';
@@ -52,6 +52,15 @@ export interface EtcdCluster {
   members: EtcdMember[];
 }
 
+/** How far the change of an authority's root has come, as the server gives it. */
+export interface AuthorityRotation {
+  phase: RotationPhase;
+  /** sha256:HEX of the key that signs leaves now; '' while nothing but probes is signed. */
+  issuingPin: string;
+  /** PEM of the roots that shall be dropped although they are in use. */
+  retiredPem: string;
+}
+
 /** What a plan is made from. */
 export interface PlanInput {
   detected: DetectedNode;
@@ -63,6 +72,8 @@ export interface PlanInput {
   trust: TrustFile[];
   /** Roots by authority as the server gives them, PEM. */
   bundles: ReadonlyMap<Authority, string>;
+  /** By authority; one that is not in it is settled, and any of its roots may have signed a leaf. */
+  rotation: ReadonlyMap<Authority, AuthorityRotation>;
   /** Asked from etcd just now; undefined when there is none, or when it does not answer. */
   etcdCluster: EtcdCluster | undefined;
   /** Milliseconds since the epoch. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
-import { FakeCluster, type FakeParts, kubeletCommand, kubeletConfig } from './fake-cluster.ts';
+import { FakeCluster, type FakeParts } from './fake-cluster.ts';
+import { kubeletCommand, kubeletConfig } from './fake-parts.ts';
 
 /** Texts after the plan by the last part of their path, without our folder. Applying it must leave nothing to do. */
 async function textsAfter(kubelet: NonNullable<FakeParts['kubelet']>): Promise<Record<string, string>> {
@@ -61,6 +62,20 @@ describe('planKubelet', () => {
     const on = await textsAfter({ config: `${kubeletConfig}serverTLSBootstrap: true # csr\n` });
     assert.match(on['config.yaml'] ?? '', /^serverTLSBootstrap: false # csr$/m);
     assert.doesNotMatch((await textsAfter({}))['config.yaml'] ?? '', /serverTLSBootstrap/);
+  });
+
+  it('writes a file of its own where a folder of configurations is read, and leaves the others', async () => {
+    const texts = await textsAfter({ command: `${kubeletCommand} --config-dir=/etc/kubernetes/kubelet.conf.d` });
+    assert.deepEqual(Object.keys(texts), ['90-kube-mtls.conf', 'kubelet.conf']);
+    const { authentication, rotateCertificates, tlsCertFile } = parse(texts['90-kube-mtls.conf'] ?? '');
+    assert.equal(authentication.x509.clientCAFile, 'client-ca.crt');
+    assert.deepEqual([rotateCertificates, tlsCertFile], [false, 'serving.crt']);
+  });
+
+  it('needs no flags where only a folder of configurations is read', async () => {
+    const command = '/opt/bin/kubelet --kubeconfig=/etc/kubernetes/kubelet.conf --hostname-override=w1';
+    const texts = await textsAfter({ command: `${command} --config-dir=/etc/kubernetes/kubelet.conf.d` });
+    assert.deepEqual(Object.keys(texts), ['90-kube-mtls.conf', 'kubelet.conf']);
   });
 
   it('keeps a configuration in JSON in JSON', async () => {

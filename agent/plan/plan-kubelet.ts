@@ -1,104 +1,114 @@
 /** What a kubelet should look like. */
-import { AppError } from '../../common/errors/app-error.ts';
-import type { DetectedKubelet, Problem, SourceFile } from '../detect/detected.ts';
+import type { DetectedKubelet, Problem } from '../detect/detected.ts';
 import { kubeletDialect } from '../detect/flag-dialects.ts';
 import { lastFlag } from '../detect/flags.ts';
+import { effectiveKubeletSettings } from '../detect/kubelet.ts';
 import { below } from '../detect/source-file.ts';
 import { componentFolder, currentFile } from '../layout.ts';
-import { wishDropIn } from './drop-in.ts';
-import { editKubeletConfig, servingCertificateOf } from './edit-kubelet-config.ts';
+import { editCommand } from './command-edits.ts';
+import { type Edited, editFiles } from './edit-file.ts';
+import { editKubeletConfig, type KubeletFiles, renderKubeletDropIn } from './edit-kubelet-config.ts';
 import { guardTrust } from './guard-trust.ts';
+import { issuable } from './issuable.ts';
 import { editKubeconfig } from './kubeconfig.ts';
 import type { PlanInput } from './plan-input.ts';
-import { type FlagEdit, rewriteCommand } from './rewrite-command.ts';
+import type { FlagEdit } from './rewrite-command.ts';
+import { issuesLeaves } from './rotation.ts';
+import { reloadsOf } from './take-up.ts';
 import { kubeletNames, noNames, servedNames } from './wanted-names.ts';
-import { differs, type Wish, type WishedFile, wishEdit } from './wish.ts';
+import { differs, type Wish, type WishedFile, type WishedSlot, wishFile } from './wish.ts';
 
 /** Settings whose roots are replaced: flag or key of the configuration, and key of the kubeconfig. */
 const replacedTrust = ['client-ca-file', 'certificate-authority'];
 
-/** The wish. */
+/** The wish. While no leaf is issued, kubelet goes on with its own and with its own rotation of them. */
 export function planKubelet(kubelet: DetectedKubelet, input: PlanInput): Wish {
-  const { layout, settings, detected } = input;
-  const file = (name: string) => currentFile(layout, 'kubelet', name);
-  const { config, kubeconfig, unit } = kubelet;
-  const problems = nameProblems(kubelet, input);
-  const edit = (source: SourceFile, change: (text: string) => string): WishedFile[] => {
-    try {
-      return [wishEdit(source, change(source.text))];
-    } catch (error) {
-      problems.push(problemOf(source, error));
-      return [];
-    }
-  };
-  const served = {
-    servingCertificate: file('serving.crt'),
-    servingKey: file('serving.key'),
+  const file = (name: string) => currentFile(input.layout, 'kubelet', name);
+  const leaves = issuesLeaves(input, 'kubernetes');
+  const served: KubeletFiles = {
     clientCa: file('client-ca.crt'),
+    ...(leaves ? { servingCertificate: file('serving.crt'), servingKey: file('serving.key') } : {}),
   };
-  const called = {
-    clientCertificate: file('client.crt'),
-    clientKey: file('client.key'),
-    certificateAuthority: file('apiserver-ca.crt'),
-  };
-  const edits = flagEdits(kubelet, served);
-  const place = { path: unit.files[0]?.path ?? '' };
-  const files = [
-    ...(config === undefined ? [] : edit(config, (text) => editKubeletConfig(text, served))),
-    ...edit(kubeconfig, (text) => editKubeconfig(text, called)),
-    ...wishDropIn(unit, edits.size > 0 ? { command: rewriteCommand(unit.command, kubeletDialect, edits, place) } : {}),
-  ];
-  const servedBefore = servedNames(
-    detected.certificates,
-    below(layout, servingPath(kubelet)),
-    componentFolder(layout, 'kubelet'),
+  const config = configFiles(kubelet, served);
+  const kubeconfig = editFiles('kubelet', [kubelet.kubeconfig], (text) =>
+    editKubeconfig(text, {
+      certificateAuthority: file('apiserver-ca.crt'),
+      client: leaves ? { certificate: file('client.crt'), key: file('client.key') } : undefined,
+    }),
   );
+  const command = editCommand(kubelet, kubeletDialect, flagEdits(kubelet, served), input);
+  const { slots, problems } = issuable(kubelet, slotsOf(kubelet, input), input);
+  const files = [...config.made, ...kubeconfig.made, ...command.files];
   return {
     detected: kubelet,
-    slots: [
-      { profile: 'kubelet-serving', file: 'serving', ...kubeletNames(kubelet, settings, servedBefore) },
-      { profile: 'kubelet-client', file: 'client', ...noNames },
-      { profile: 'probe-client', file: 'probe-client', ...noNames },
-    ],
+    slots,
     bundles: [
       { authority: 'kubernetes', file: 'client-ca.crt' },
       { authority: 'kubernetes', file: 'apiserver-ca.crt' },
     ],
     files,
     memberUpdate: undefined,
-    target: 'enforced',
+    target: leaves ? 'enforced' : 'trusting',
+    reloads: reloadsOf('kubelet', kubelet.version),
+    restartMark: command.restartMark,
     summary: files.filter(differs).map(({ path }) => path),
-    problems: [...problems, ...guardTrust(kubelet, replacedTrust, input)],
+    problems: [
+      ...nameProblems(kubelet, input),
+      ...problems,
+      ...config.problems,
+      ...kubeconfig.problems,
+      ...command.problems,
+      ...guardTrust(kubelet, replacedTrust, input),
+    ],
   };
 }
 
+/** A folder of configurations gets a file of ours; else the only configuration is edited. */
+function configFiles(
+  { config, configDropIn, configDropInPath }: DetectedKubelet,
+  served: KubeletFiles,
+): Edited<WishedFile[]> {
+  if (configDropInPath !== undefined) {
+    return { made: [wishFile(configDropInPath, configDropIn, renderKubeletDropIn(served))], problems: [] };
+  }
+  return editFiles('kubelet', config === undefined ? [] : [config], (text) => editKubeletConfig(text, served));
+}
+
 /** Flags win over the configuration, so those that are there are replaced; without a configuration all are set. */
-function flagEdits(
-  { flags, config }: DetectedKubelet,
-  files: { servingCertificate: string; servingKey: string; clientCa: string },
-): Map<string, FlagEdit> {
-  const wanted: [string, string][] = [
-    ['tls-cert-file', files.servingCertificate],
-    ['tls-private-key-file', files.servingKey],
-    ['client-ca-file', files.clientCa],
-    ['anonymous-auth', 'false'],
-    ['rotate-certificates', 'false'],
-  ];
+function flagEdits(kubelet: DetectedKubelet, served: KubeletFiles): Map<string, FlagEdit> {
+  const { flags, config, configDropInPath } = kubelet;
+  const { clientCa, servingCertificate, servingKey } = served;
+  const byFlags = config === undefined && configDropInPath === undefined;
   const edits = new Map<string, FlagEdit>();
-  for (const [name, value] of wanted) if (config === undefined || flags.has(name)) edits.set(name, { set: value });
+  const set = (name: string, value: string) => {
+    if (byFlags || flags.has(name)) edits.set(name, { set: value });
+  };
+  set('client-ca-file', clientCa);
+  if (servingCertificate === undefined || servingKey === undefined) return edits;
+  set('tls-cert-file', servingCertificate);
+  set('tls-private-key-file', servingKey);
+  set('anonymous-auth', 'false');
+  set('rotate-certificates', 'false');
   if (flags.has('rotate-server-certificates')) edits.set('rotate-server-certificates', { set: 'false' });
   if (flags.has('bootstrap-kubeconfig')) edits.set('bootstrap-kubeconfig', 'drop');
   return edits;
 }
 
-function servingPath({ effectiveFlags, config }: DetectedKubelet): string {
-  const flag = lastFlag(effectiveFlags, 'tls-cert-file');
-  if (flag !== undefined || config === undefined) return flag ?? '';
-  try {
-    return servingCertificateOf(config.text) ?? '';
-  } catch {
-    return ''; // the same text cannot be edited either, which is a problem already
-  }
+function slotsOf(kubelet: DetectedKubelet, { layout, detected, settings }: PlanInput): WishedSlot[] {
+  const served = servedNames(
+    detected.certificates,
+    below(layout, servingPath(kubelet)),
+    componentFolder(layout, 'kubelet'),
+  );
+  return [
+    { profile: 'kubelet-serving', file: 'serving', ...kubeletNames(kubelet, settings, served) },
+    { profile: 'kubelet-client', file: 'client', ...noNames },
+    { profile: 'probe-client', file: 'probe-client', ...noNames },
+  ];
+}
+
+function servingPath(kubelet: DetectedKubelet): string {
+  return lastFlag(kubelet.effectiveFlags, 'tls-cert-file') ?? effectiveKubeletSettings(kubelet).tlsCertFile;
 }
 
 /** The Node authorizer lets a kubelet act only as the Node of its certificate's name. */
@@ -106,11 +116,4 @@ function nameProblems({ nodeName }: DetectedKubelet, { settings }: PlanInput): P
   if (nodeName === settings.nodeName) return [];
   const message = `the kubelet calls its Node ${nodeName} and this host is enrolled as ${settings.nodeName}: join again with --node-name ${nodeName}`;
   return [{ component: 'kubelet', message }];
-}
-
-function problemOf({ path }: SourceFile, error: unknown): Problem {
-  const { message } = AppError.from(error);
-  const line = /^line (\d+): (.*)$/s.exec(message);
-  if (line === null) return { component: 'kubelet', path, message };
-  return { component: 'kubelet', path, line: Number(line[1]), message: line[2] ?? message };
 }

@@ -2,32 +2,19 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { NodePlan } from './change.ts';
 import { FakeCluster, type FakeParts, lifetimeMs, makeAuthority, nowMs } from './fake-cluster.ts';
-
-/** A node for one test. */
-async function on(made: Promise<FakeCluster>, test: (cluster: FakeCluster) => Promise<void>): Promise<void> {
-  const cluster = await made;
-  try {
-    await test(cluster);
-  } finally {
-    await cluster.remove();
-  }
-}
+import { managerCommands, managerKubeconfigs } from './fake-parts.ts';
+import { assertDone, groupsOf as groups, on } from './plan-for-tests.ts';
 
 const controlPlane = (test: (cluster: FakeCluster) => Promise<void>, parts?: FakeParts) =>
   on(FakeCluster.controlPlane(parts), test);
 const worker = (test: (cluster: FakeCluster) => Promise<void>, parts?: FakeParts) =>
   on(FakeCluster.worker(parts), test);
 
-const groups = ({ changes }: NodePlan) => changes.map(({ components }) => components.map((each) => each.component));
 const blocked = ({ problems }: NodePlan) => problems.map(({ component }) => component);
 const component = ({ changes }: NodePlan, name: string) =>
   changes.flatMap(({ components }) => components).find((each) => each.component === name);
 const fileOf = (plan: NodePlan, name: string, path: RegExp) =>
   component(plan, name)?.files.find((file) => path.test(file.path))?.after.text ?? '';
-
-async function assertDone(cluster: FakeCluster): Promise<void> {
-  assert.deepEqual(await cluster.plan(), { changes: [], problems: [] });
-}
 
 describe('planNode on the lab', () => {
   it('turns a lone plaintext etcd and its API server to mutual TLS in one change, once', () =>
@@ -70,11 +57,40 @@ describe('planNode on the lab', () => {
       assert.deepEqual(serving?.ipAddresses, ['10.77.0.10', '10.96.0.1', '127.0.0.1']);
     }));
 
-  it('plans a node with everything in the order etcd with API server, kubelet', () =>
+  it('plans a node with everything in the order of the components, etcd with its API server', () =>
     controlPlane(async (cluster) => {
       await cluster.addKubelet({ command: '/opt/bin/kubelet --kubeconfig=/etc/kubernetes/kubelet.conf' });
-      assert.deepEqual(groups(await cluster.plan()), [['etcd', 'kube-apiserver'], ['kubelet']]);
+      await cluster.addManager('kube-scheduler');
+      await cluster.addManager('kube-controller-manager');
+      await cluster.addProxy();
+      await cluster.addAdmin();
+      assert.deepEqual(groups(await cluster.plan()), [
+        ['etcd', 'kube-apiserver'],
+        ['kube-controller-manager'],
+        ['kube-scheduler'],
+        ['kubelet'],
+        ['kube-proxy'],
+        ['admin'],
+      ]);
       await cluster.apply(await cluster.plan());
+      await assertDone(cluster);
+    }));
+
+  it('changes an etcd that speaks TLS already and its API server one after the other', () =>
+    on(FakeCluster.bareControlPlane(), async (cluster) => {
+      for (const each of ['etcd', 'kube-apiserver'] as const) await cluster.addPod(each);
+      cluster.members = [{ id: 'a1', name: 'cp1', peerUrls: ['https://10.77.0.10:2380'], clientUrls: [] }];
+      assert.deepEqual(groups(await cluster.plan()), [['etcd'], ['kube-apiserver']]);
+    }));
+
+  it('goes on with the others while the server has not decided about etcd', () =>
+    controlPlane(async (cluster) => {
+      cluster.settings = { ...cluster.settings, etcdStep: undefined };
+      await cluster.addManager('kube-scheduler');
+      const plan = await cluster.plan();
+      assert.deepEqual([groups(plan), plan.problems], [[['kube-apiserver'], ['kube-scheduler']], []]);
+      assert.match(fileOf(plan, 'kube-apiserver', /50-kube/), /--etcd-servers=http:\/\/127\.0\.0\.1:2379/);
+      await cluster.apply(plan);
       await assertDone(cluster);
     }));
 });
@@ -192,8 +208,24 @@ describe('planNode refuses', () => {
   it('components that the role does not have', () =>
     worker(async (cluster) => {
       await cluster.addApiserver('/opt/bin/kube-apiserver --etcd-servers=http://10.0.0.1:2379');
+      await cluster.addManager('kube-scheduler');
+      await cluster.addAdmin();
       const plan = await cluster.plan();
-      assert.deepEqual([groups(plan), blocked(plan)], [[['kubelet']], ['kube-apiserver']]);
+      assert.deepEqual([groups(plan), blocked(plan)], [[['kubelet']], ['kube-apiserver', 'kube-scheduler', 'admin']]);
+    }));
+
+  it('components of a kubeconfig that they share, by its path', () =>
+    on(FakeCluster.bareControlPlane(), async (cluster) => {
+      await cluster.addManager('kube-scheduler');
+      await cluster.addManager('kube-controller-manager');
+      const shared = managerKubeconfigs['kube-scheduler'];
+      const command = managerCommands['kube-controller-manager'].replace(/--kubeconfig=\S+/, `--kubeconfig=${shared}`);
+      await cluster.addUnit('kube-controller-manager', command);
+      await cluster.addAdmin();
+      const plan = await cluster.plan();
+      assert.deepEqual([groups(plan), blocked(plan)], [[['admin']], ['kube-controller-manager', 'kube-scheduler']]);
+      assert.match(plan.problems[0]?.message ?? '', /is used by kube-scheduler too/);
+      assert.match(plan.problems[0]?.path ?? '', /scheduler\.conf$/);
     }));
 
   it('to go on without roots from the server', () =>

@@ -1,21 +1,25 @@
 /** What is to do on a node: decided from what is given, without reading or changing anything. */
-import type { Component, Role } from '../../common/names/names.ts';
+import { type Component, components, type Role } from '../../common/names/names.ts';
 import type { Detected, Problem } from '../detect/detected.ts';
 import type { Change, ComponentChange, NodePlan } from './change.ts';
 import { completeChange, missingRoots } from './complete-change.ts';
 import type { LocalEtcd } from './etcd-servers.ts';
 import { effectiveSetting } from './etcd-settings.ts';
 import { fingerprint } from './fingerprint.ts';
-import { planApiserver } from './plan-apiserver.ts';
+import { planAdmin } from './plan-admin.ts';
+import { type ApiserverWish, planApiserver } from './plan-apiserver.ts';
 import { type EtcdWish, planEtcd } from './plan-etcd.ts';
 import type { PlanInput } from './plan-input.ts';
 import { planKubelet } from './plan-kubelet.ts';
+import { planManager } from './plan-manager.ts';
+import { planProxy } from './plan-proxy.ts';
+import { sharedKubeconfigs } from './shared-kubeconfigs.ts';
 import type { Wish } from './wish.ts';
 
 /** What a node of a role may run. */
 const allowed: Readonly<Record<Role, readonly Component[]>> = {
-  'control-plane': ['etcd', 'kube-apiserver', 'kubelet'],
-  worker: ['kubelet'],
+  'control-plane': components.all,
+  worker: ['kubelet', 'kube-proxy'],
   etcd: ['etcd'],
 };
 
@@ -27,42 +31,55 @@ interface Draft<W extends Wish> {
 }
 
 /**
- * Plans the node: a change per component, etcd and the API server together where one without the other would cut the API
- * server off. A component with a problem is left alone, and so is the one that would have to change with it.
+ * Plans the node: a change per component, in the order of the components; etcd and the API server together where etcd turns to TLS, since
+ * one without the other would cut the API server off. A component with a problem is left alone, and so is the one that would have to
+ * change with it.
  */
 export function planNode(input: PlanInput): NodePlan {
-  const problems = [...input.detected.problems, ...roleProblems(input)];
+  const { components: all, problems: notUnderstood } = input.detected;
+  const problems = [...notUnderstood, ...roleProblems(input), ...sharedKubeconfigs(all)];
   const isBlocked = (component: Component) => problems.some((problem) => problem.component === component);
-  const found = input.detected.components.filter(({ component }) => !isBlocked(component));
-  const etcd = draft(
-    wishOf(found, 'etcd', (each) => planEtcd(each, input)),
-    input,
-  );
-  const local = localEtcd(input, etcd?.wish);
-  const apiserver = draft(
-    wishOf(found, 'kube-apiserver', (each) => planApiserver(each, local, input)),
-    input,
-  );
-  const kubelet = draft(
-    wishOf(found, 'kubelet', (each) => planKubelet(each, input)),
-    input,
-  );
+  const found = all.filter(({ component }) => !isBlocked(component));
+  const draftOf = <C extends Component, W extends Wish>(
+    component: C,
+    plan: (detected: Extract<Detected, { component: C }>) => W | undefined,
+  ) => draft(wishOf(found, component, plan), input);
 
-  if (etcd?.wish.turns === true && etcd.change !== undefined && isBlocked('kube-apiserver')) {
-    etcd.problems.push(waitsFor('etcd', 'kube-apiserver'));
-  }
-  const together = etcd?.change !== undefined && apiserver?.change !== undefined && apiserver.wish.followsEtcd;
-  if (together && etcd.problems.length + apiserver.problems.length > 0) {
+  const etcd = draftOf('etcd', (each) => planEtcd(each, input));
+  const local = localEtcd(input, etcd?.wish);
+  const apiserver = draftOf('kube-apiserver', (each) => planApiserver(each, local, input));
+  const others = [
+    draftOf('kube-controller-manager', (each) => planManager(each, input)),
+    draftOf('kube-scheduler', (each) => planManager(each, input)),
+    draftOf('kubelet', (each) => planKubelet(each, input)),
+    draftOf('kube-proxy', (each) => planProxy(each, input)),
+    draftOf('admin', (each) => planAdmin(each, input)),
+  ];
+  const together = couple(etcd, apiserver, isBlocked('kube-apiserver'));
+  const groups = [
+    ...(together ? [[...ready(etcd), ...ready(apiserver)]] : [ready(etcd), ready(apiserver)]),
+    ...others.map(ready),
+  ];
+  return {
+    changes: groups.filter((group) => group.length > 0).map((group) => changeOf(group, input)),
+    problems: [...problems, ...[etcd, apiserver, ...others].flatMap((each) => each?.problems ?? [])],
+  };
+}
+
+/** True when the two change together: then each waits for what holds the other up. */
+function couple(
+  etcd: Draft<EtcdWish> | undefined,
+  apiserver: Draft<ApiserverWish> | undefined,
+  apiserverBlocked: boolean,
+): boolean {
+  if (etcd?.change === undefined || !etcd.wish.turns) return false;
+  if (apiserverBlocked) etcd.problems.push(waitsFor('etcd', 'kube-apiserver'));
+  if (apiserver?.change === undefined || !apiserver.wish.followsEtcd) return false;
+  if (etcd.problems.length + apiserver.problems.length > 0) {
     if (etcd.problems.length === 0) etcd.problems.push(waitsFor('etcd', 'kube-apiserver'));
     if (apiserver.problems.length === 0) apiserver.problems.push(waitsFor('kube-apiserver', 'etcd'));
   }
-  const groups = together
-    ? [[...ready(etcd), ...ready(apiserver)], ready(kubelet)]
-    : [ready(etcd), ready(kubelet), ready(apiserver)];
-  return {
-    changes: groups.filter((group) => group.length > 0).map((group) => changeOf(group, input)),
-    problems: [...problems, ...[etcd, apiserver, kubelet].flatMap((each) => each?.problems ?? [])],
-  };
+  return true;
 }
 
 function wishOf<C extends Component, W extends Wish>(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { FakeCluster } from './fake-cluster.ts';
+import { FakeCluster, lifetimeMs } from './fake-cluster.ts';
 import { renderPlan } from './render-diff.ts';
 
 describe('renderPlan', () => {
@@ -14,6 +14,49 @@ describe('renderPlan', () => {
       assert.match(text, /^-rotateCertificates: true\n\+rotateCertificates: false$/m);
       assert.match(text, /^- {4}client-key-data: \[redacted\]$/m);
       assert.doesNotMatch(text, /c2VjcmV0/);
+    } finally {
+      await cluster.remove();
+    }
+  });
+
+  it('names a pod, and shows the mark that makes kubelet restart it', async () => {
+    const cluster = await FakeCluster.bareControlPlane();
+    try {
+      await cluster.addPod('kube-scheduler');
+      const first = await cluster.plan();
+      assert.match(renderPlan(first), /^ {2}restart: pod kube-scheduler-cp1$/m);
+      await cluster.apply(first);
+      await cluster.beginRotation('kubernetes', false);
+      assert.match(renderPlan(await cluster.plan()), /^\+ {4}kube-mtls\.io\/restarted-by: "20260101T000000Z-2"$/m);
+    } finally {
+      await cluster.remove();
+    }
+  });
+
+  it('says what a running process takes up', async () => {
+    const cluster = await FakeCluster.worker();
+    try {
+      cluster.setVersion('1.36.2');
+      await cluster.apply(await cluster.plan());
+      cluster.nowMs += lifetimeMs;
+      assert.match(renderPlan(await cluster.plan()), /^ {2}taken up while it runs: kubelet\.service$/m);
+    } finally {
+      await cluster.remove();
+    }
+  });
+
+  it('shows that data in a kubeconfig becomes new, and none of it', async () => {
+    const cluster = await FakeCluster.bareControlPlane();
+    try {
+      await cluster.addAdmin();
+      await cluster.apply(await cluster.plan());
+      cluster.nowMs += lifetimeMs;
+      const text = renderPlan(await cluster.plan());
+      assert.match(text, /^ {2}files: nothing to restart$/m);
+      assert.match(text, /^- +client-key-data: \[redacted\]$/m);
+      assert.match(text, /^\+ +client-key-data: <new key, embedded>$/m);
+      assert.match(text, /^\+ +client-certificate-data: <new certificate, embedded>$/m);
+      assert.match(text, /^\+ +certificate-authority-data: <new roots, embedded>$/m);
     } finally {
       await cluster.remove();
     }

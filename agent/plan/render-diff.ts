@@ -3,8 +3,9 @@ import type { Problem } from '../detect/detected.ts';
 import type { Change, ComponentChange, FileChange, NodePlan, Slot } from './change.ts';
 import { diffLines } from './diff-lines.ts';
 import { maskSecrets } from './mask-secrets.ts';
+import { describePlaceholders } from './placeholders.ts';
 
-/** The plan: changes in their order, each with certificates, units and a unified diff per file, then problems. No secrets. */
+/** The plan: changes in their order, each with certificates, what is restarted and a unified diff per file, then problems. No secrets. */
 export function renderPlan({ changes, problems }: NodePlan): string {
   const parts = [
     ...changes.map((change, index) => renderChange(change, `change ${index + 1} of ${changes.length}`)),
@@ -16,13 +17,19 @@ export function renderPlan({ changes, problems }: NodePlan): string {
 
 function renderChange({ changeId, components }: Change, title: string): string {
   const names = components.map(({ component }) => component).join(' and ');
-  const units = components.map(({ detected }) => detected.unit.name).join(', then ');
   return [
     `${title}: ${names} (${changeId})\n`,
     ...components.flatMap(renderComponent),
-    `  restart: ${units}\n`,
-    ...components.flatMap(({ files }) => files.map(renderFile)),
+    ...components.map(renderTakeUp),
+    ...components.flatMap(({ files }) => files.map((file) => renderFile(changeId, file))),
   ].join('');
+}
+
+/** In the order in which it is done. */
+function renderTakeUp({ detected: { process }, takeUp }: ComponentChange): string {
+  if (process.kind === 'none') return '  files: nothing to restart\n';
+  const name = process.kind === 'unit' ? process.name : `pod ${process.name}`;
+  return takeUp === 'live' ? `  taken up while it runs: ${name}\n` : `  restart: ${name}\n`;
 }
 
 function renderComponent(change: ComponentChange): string[] {
@@ -44,9 +51,10 @@ function renderSlot({ profile, dnsNames, ipAddresses, reason }: Slot): string {
   return `${profile}${names.length === 0 ? '' : ` for ${names.join(', ')}`}; ${reason}`;
 }
 
-function renderFile({ path, before, after }: FileChange): string {
+function renderFile(changeId: string, { path, before, after }: FileChange): string {
   const owner = before === undefined ? '' : ownerChange(before, after);
-  const diff = diffLines(maskSecrets(before?.text ?? ''), maskSecrets(after.text));
+  const text = describePlaceholders(maskSecrets(after.text), changeId);
+  const diff = diffLines(maskSecrets(before?.text ?? ''), text);
   return `--- ${before === undefined ? '/dev/null' : path}\n+++ ${path}\n${owner}${diff}`;
 }
 

@@ -14,10 +14,18 @@ export type FlagEdit =
   | 'drop';
 
 /** One thing that the program gets, and the word it comes from. */
-interface Token {
+export interface Token {
   wordIndex: number;
   text: string;
   fate: 'keep' | 'remove' | { becomes: string };
+}
+
+/** What becomes of a command line. */
+export interface EditedCommand {
+  /** All but the program. */
+  tokens: Token[];
+  /** What comes behind them. */
+  appended: string[];
 }
 
 /** A flag with the tokens that it takes up, one or two. */
@@ -40,6 +48,30 @@ export function rewriteCommand(
   edits: ReadonlyMap<string, FlagEdit>,
   place: Place,
 ): string[] {
+  const { tokens, appended } = editFlags(command, dialect, edits, place);
+  return [
+    ...command.flatMap((word, index) =>
+      render(
+        word,
+        tokens.filter(({ wordIndex }) => wordIndex === index),
+      ),
+    ),
+    ...appended.map(quoteExecWord),
+  ];
+}
+
+/**
+ * Decides what becomes of each thing that the program gets, wherever the command line is written.
+ *
+ * @param edits - by flag name without dashes
+ * @throws NotUnderstood for a command line that detection would not have taken
+ */
+export function editFlags(
+  command: readonly Word[],
+  dialect: FlagDialect,
+  edits: ReadonlyMap<string, FlagEdit>,
+  place: Place,
+): EditedCommand {
   const tokens = command.flatMap(({ values }, wordIndex): Token[] =>
     wordIndex === 0 ? [] : values.map((text) => ({ wordIndex, text, fate: 'keep' })),
   );
@@ -51,17 +83,9 @@ export function rewriteCommand(
     if (edit === 'drop') for (const { tokens: dropped } of own) remove(dropped);
     else if ('map' in edit) for (const each of own) replace(each, edit.map(each.value));
     else if (last !== undefined) replace(last, edit.set);
-    else appended.push(quoteExecWord(`--${name}=${edit.set}`));
+    else appended.push(`--${name}=${edit.set}`);
   }
-  return [
-    ...command.flatMap((word, index) =>
-      render(
-        word,
-        tokens.filter(({ wordIndex }) => wordIndex === index),
-      ),
-    ),
-    ...appended,
-  ];
+  return { tokens, appended };
 }
 
 /** Detection's own parser, one token a word: so its indexes are those of the tokens. */

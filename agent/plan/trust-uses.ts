@@ -1,7 +1,14 @@
 /** Which roots a component trusts now, and where they stand. */
 import type { Authority } from '../../common/names/names.ts';
-import type { Detected, DetectedApiserver, DetectedEtcd, DetectedKubelet } from '../detect/detected.ts';
-import { clientCaOf } from './edit-kubelet-config.ts';
+import type {
+  Detected,
+  DetectedApiserver,
+  DetectedEtcd,
+  DetectedKubelet,
+  DetectedManager,
+  SourceFile,
+} from '../detect/detected.ts';
+import { effectiveKubeletSettings } from '../detect/kubelet.ts';
 import { demandsClients, effectiveSetting } from './etcd-settings.ts';
 import { anySecure } from './etcd-urls.ts';
 import { rootsOfKubeconfig } from './kubeconfig.ts';
@@ -18,7 +25,7 @@ export interface TrustUse {
 /**
  * The roots in use; a purpose without roots is not in it.
  *
- * @throws AppError invalid-request for a kubelet's configuration or kubeconfig that cannot be read
+ * @throws AppError invalid-request for a kubelet's configuration or a kubeconfig that cannot be read
  */
 export function trustUses(detected: Detected): TrustUse[] {
   switch (detected.component) {
@@ -26,8 +33,15 @@ export function trustUses(detected: Detected): TrustUse[] {
       return usesOfEtcd(detected);
     case 'kube-apiserver':
       return usesOfApiserver(detected);
+    case 'kube-controller-manager':
+    case 'kube-scheduler':
+      return [...usesOfManager(detected), ...detected.kubeconfigs.flatMap(useOfKubeconfig)];
     case 'kubelet':
-      return usesOfKubelet(detected);
+      return [...usesOfKubelet(detected), ...useOfKubeconfig(detected.kubeconfig)];
+    case 'kube-proxy':
+      return useOfKubeconfig(detected.kubeconfig);
+    case 'admin':
+      return detected.kubeconfigs.flatMap(({ file }) => useOfKubeconfig(file));
   }
 }
 
@@ -53,13 +67,24 @@ function usesOfApiserver({ effectiveFlags }: DetectedApiserver): TrustUse[] {
   return purposes.flatMap(([authority, flag]) => use(authority, flag, effectiveFlags.get(flag)?.at(-1)));
 }
 
-function usesOfKubelet({ effectiveFlags, config, kubeconfig }: DetectedKubelet): TrustUse[] {
-  const clientCa = effectiveFlags.get('client-ca-file')?.at(-1) ?? (config && clientCaOf(config.text));
-  const roots = rootsOfKubeconfig(kubeconfig.text, kubeconfig.path);
-  return [
-    ...use('kubernetes', 'client-ca-file', clientCa),
-    ...(roots === undefined ? [] : [{ authority: 'kubernetes' as const, setting: 'certificate-authority', roots }]),
+/** Without --root-ca-file no roots are published to pods; without the others they come from the cluster. */
+function usesOfManager({ effectiveFlags }: DetectedManager): TrustUse[] {
+  const purposes: [Authority, string][] = [
+    ['kubernetes', 'client-ca-file'],
+    ['kubernetes', 'root-ca-file'],
+    ['front-proxy', 'requestheader-client-ca-file'],
   ];
+  return purposes.flatMap(([authority, flag]) => use(authority, flag, effectiveFlags.get(flag)?.at(-1)));
+}
+
+function usesOfKubelet(kubelet: DetectedKubelet): TrustUse[] {
+  const flag = kubelet.effectiveFlags.get('client-ca-file')?.at(-1);
+  return use('kubernetes', 'client-ca-file', flag ?? effectiveKubeletSettings(kubelet).clientCaFile);
+}
+
+function useOfKubeconfig({ text, path }: SourceFile): TrustUse[] {
+  const roots = rootsOfKubeconfig(text, path);
+  return roots === undefined ? [] : [{ authority: 'kubernetes', setting: 'certificate-authority', roots }];
 }
 
 function use(authority: Authority, setting: string, path: string | undefined): TrustUse[] {

@@ -43,6 +43,11 @@ export function kubeletNames(kubelet: DetectedKubelet, settings: NodeSettings, s
   return gather([settings.nodeName, ...settings.addresses, ...nodeIps], served);
 }
 
+/** Names for a controller manager or a scheduler: their callers are on the node itself, or reach it by its addresses. */
+export function managerNames({ nodeName, addresses }: NodeSettings): Names {
+  return gather([nodeName, 'localhost', '127.0.0.1', '::1', ...addresses], noNames);
+}
+
 /**
  * The names of the certificate that a component serves now from a file of somebody else, so that no client loses one. A
  * certificate of ours holds all that the server allows already: its names are the server's to keep or to take back.

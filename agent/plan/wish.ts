@@ -1,7 +1,7 @@
 /** What a component should look like; the comparison with what is there makes a change of it, or nothing. */
 import type { Profile } from '../../common/names/names.ts';
 import type { Detected, Problem, SourceFile } from '../detect/detected.ts';
-import type { BundleFile, FileChange, MemberUpdate } from './change.ts';
+import type { BundleFile, FileChange, MemberUpdate, Target } from './change.ts';
 
 /** A certificate that a component shall have. */
 export interface WishedSlot {
@@ -24,7 +24,14 @@ export interface Wish {
   bundles: BundleFile[];
   files: WishedFile[];
   memberUpdate: MemberUpdate | undefined;
-  target: 'prepared' | 'enforced';
+  target: Target;
+  /** Files of the component's folder that the running process takes up by itself: "serving", "client-ca.crt". */
+  reloads: ReadonlySet<string>;
+  /**
+   * For a static pod: the manifest with a mark that makes kubelet restart the pod, written when new certificates alone need a
+   * restart. Undefined elsewhere.
+   */
+  restartMark: WishedFile | undefined;
   /** One line each, for a person. */
   summary: string[];
   /** Why it must not be done. One is enough to leave the component alone. */
@@ -33,12 +40,12 @@ export interface Wish {
 
 /** A file of ours, owned by root, beside how it is now. */
 export function wishFile(path: string, before: SourceFile | undefined, text: string): WishedFile {
-  return { path, before, after: { path, text, mode: 0o644, uid: 0, gid: 0 } };
+  return { path, before, after: { path, text, mode: 0o644, uid: 0, gid: 0 }, restarts: false };
 }
 
 /** A file of somebody else with another text; mode and owner stay. */
 export function wishEdit(before: SourceFile, text: string): WishedFile {
-  return { path: before.path, before, after: { ...before, text } };
+  return { path: before.path, before, after: { ...before, text }, restarts: false };
 }
 
 /** True when the file is not yet as it shall be. */

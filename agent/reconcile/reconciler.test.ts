@@ -5,8 +5,9 @@ import type { Component } from '../../common/names/names.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import { until } from '../../common/time/until-for-tests.ts';
 import type { Change } from '../plan/change.ts';
-import { FakeCluster } from '../plan/fake-cluster.ts';
-import type { AgentSettings, FailedChange } from '../report/agent-state.ts';
+import { FakeCluster, lifetimeMs } from '../plan/fake-cluster.ts';
+import { kubeletCommand } from '../plan/fake-parts.ts';
+import type { AgentSettings, FailedChange, KeptFile } from '../report/agent-state.ts';
 import { StatusBoard } from '../report/status-board.ts';
 import type { RotateOutcome } from '../rotate.ts';
 import { Reconciler, type ReconcilerDeps } from './reconciler.ts';
@@ -28,7 +29,14 @@ async function begin(test: TestContext, make = FakeCluster.controlPlane) {
     },
     recovery: async (): Promise<Recovery> => ({ whole: true, judged: [] }),
     settings: {
-      ...{ generation: 1, heartbeatMs: 10_000, node: cluster.settings, rolloutPaused: false, retryGeneration: 1 },
+      ...{
+        generation: 1,
+        heartbeatMs: 10_000,
+        node: cluster.settings,
+        rolloutPaused: false,
+        retryGeneration: 1,
+        trustGeneration: 0,
+      },
     } as AgentSettings | undefined, // absent in some tests
     looks: 0,
     recoveries: 0,
@@ -36,12 +44,14 @@ async function begin(test: TestContext, make = FakeCluster.controlPlane) {
     failVerification: false,
   };
   const failed: FailedChange[] = [];
+  const kept: KeptFile[] = [];
   const made: Component[][] = [];
   const verified: Component[] = [];
   const deps: ReconcilerDeps = {
     clock,
     board,
     failed,
+    kept,
     log: silentLog,
     mode: 'enforce',
     intervalMs: INTERVAL_MS,
@@ -70,7 +80,7 @@ async function begin(test: TestContext, make = FakeCluster.controlPlane) {
   const stop = new AbortController();
   const reconciler = new Reconciler(deps);
   const pass = (again = false) => reconciler.pass(stop.signal, again);
-  return { cluster, clock, board, state, failed, made, verified, deps, stop, reconciler, pass };
+  return { cluster, clock, board, state, failed, kept, made, verified, deps, stop, reconciler, pass };
 }
 
 describe('Reconciler', () => {
@@ -171,13 +181,15 @@ describe('Reconciler', () => {
   });
 
   it('takes over the verdict on a change whose undo a recovery ended', async (test) => {
-    const { cluster, state, made, failed, board, pass } = await begin(test);
+    const { cluster, clock, state, made, failed, board, pass } = await begin(test);
     const fingerprint = (await cluster.plan()).changes[0]?.fingerprint ?? assert.fail('nothing to change');
     state.recovery = async () => ({ whole: true, judged: [{ fingerprint, reason: 'refuses everybody' }] });
     board.set('etcd', { state: 'rolled-back', reason: 'refuses everybody' });
     await pass();
     assert.deepEqual(made, []);
-    assert.deepEqual(failed, [{ fingerprint, reason: 'refuses everybody', retryGeneration: 1 }]);
+    assert.deepEqual(failed, [
+      { fingerprint, reason: 'refuses everybody', retryGeneration: 1, atMs: clock.nowMs(), kind: 'failed' },
+    ]);
     assert.equal(board.get('etcd')?.state, 'rolled-back');
   });
 
@@ -281,5 +293,186 @@ describe('Reconciler', () => {
     };
     await assert.rejects(pass(), { name: 'AbortError' });
     assert.deepEqual(failed, []);
+  });
+});
+
+describe('Reconciler, renewals', () => {
+  /** A kubelet of a version that takes its certificates up live, or one of which nothing is known, with certificates of ours. */
+  async function renewing(test: TestContext, version = '1.31.2') {
+    const node = await begin(test, async () => {
+      const cluster = await FakeCluster.worker();
+      const stdout = `Kubernetes v${version}`;
+      cluster.node.answers.set('/opt/bin/kubelet --version', { code: 0, stdout, stderr: '' });
+      return cluster;
+    });
+    await node.pass();
+    node.made.length = 0;
+    /** Time for the clock and for the plan. */
+    const later = async (ms: number) => {
+      node.cluster.nowMs += ms;
+      await node.clock.advance(ms);
+    };
+    const pause = () => {
+      if (node.state.settings !== undefined) node.state.settings = { ...node.state.settings, rolloutPaused: true };
+    };
+    return { ...node, later, pause };
+  }
+  const DUE_MS = lifetimeMs * 0.7;
+
+  it('are made while the rollout is paused when nothing is restarted', async (test) => {
+    const { made, later, pause, pass } = await renewing(test);
+    pause();
+    await later(DUE_MS);
+    assert.equal((await pass()).problem, '');
+    assert.deepEqual(made, [['kubelet']]);
+  });
+
+  it('wait while it is paused when they need a restart', async (test) => {
+    const { made, later, pause, pass } = await renewing(test, '1.20.2');
+    pause();
+    await later(DUE_MS);
+    assert.match((await pass(true)).problem, /rollout is paused/);
+    assert.deepEqual(made, []);
+  });
+
+  it('are tried again after a while, and other changes only on an operator’s word', async (test) => {
+    const { cluster, state, made, failed, later, pass } = await renewing(test);
+    state.outcome = async () => undone;
+    await later(DUE_MS);
+    await pass();
+    await pass();
+    assert.deepEqual([made.length, failed.length], [1, 1]);
+    const leftMs = lifetimeMs - DUE_MS;
+    await later(leftMs / 10 - 1_000);
+    await pass();
+    assert.equal(made.length, 1);
+    await later(1_001);
+    await pass();
+    assert.deepEqual([made.length, failed.length], [2, 1]);
+    cluster.settings = { ...cluster.settings, addresses: ['10.77.0.11', '10.77.0.99'] };
+    await pass();
+    assert.equal(made.length, 3);
+    await later(leftMs / 2);
+    await pass();
+    assert.equal(made.length, 3); // names changed: no renewal
+  });
+
+  it('come in time, long before the interval is over, and again soon when they fail', async (test) => {
+    const { clock, deps, made, state, later, stop } = await renewing(test);
+    const reconciler = new Reconciler({ ...deps, intervalMs: lifetimeMs });
+    const running = reconciler.run(stop.signal);
+    const rests = () => until(() => clock.sleeping === 1);
+    await rests();
+    await later(lifetimeMs * 0.56);
+    assert.equal(made.length, 0);
+    state.outcome = async () => undone;
+    await later(lifetimeMs * 0.12);
+    await until(() => made.length === 1);
+    await rests();
+    await later(lifetimeMs * 0.04); // a tenth of the third that is left
+    await until(() => made.length === 2);
+    stop.abort();
+    await assert.rejects(running, { name: 'AbortError' });
+  });
+
+  it('are told of a change that waits for its permit and is the wrong one by now', async (test) => {
+    const { cluster, state, made, deps, pause } = await renewing(test);
+    const said: (string | undefined)[] = [];
+    deps.rotate = async (change, outdated) => {
+      made.push(change.components.map(({ component }) => component));
+      said.push(outdated());
+      pause();
+      said.push(outdated());
+      return { outcome: 'not-begun', reason: 'outdated' };
+    };
+    cluster.settings = { ...cluster.settings, addresses: ['10.77.0.11', '10.77.0.99'] };
+    if (state.settings !== undefined) state.settings = { ...state.settings, node: cluster.settings };
+    await new Reconciler(deps).pass(new AbortController().signal, false);
+    assert.equal(said[0], undefined);
+    assert.match(said[1] ?? '', /rollout is paused/);
+  });
+});
+
+describe('Reconciler, while the server has not decided how far etcd goes', () => {
+  async function undecided(test: TestContext) {
+    const node = await begin(test, async () => {
+      const cluster = await FakeCluster.controlPlane();
+      await cluster.addKubelet({ command: kubeletCommand.replaceAll('w1', 'cp1') });
+      cluster.settings = { ...cluster.settings, etcdStep: undefined };
+      return cluster;
+    });
+    return node;
+  }
+
+  it('leaves etcd and the API server alone and goes on with the others', async (test) => {
+    const { cluster, made, pass } = await undecided(test);
+    assert.match((await pass()).problem, /not decided yet how far etcd goes/);
+    assert.deepEqual(made, [['kubelet']]);
+    cluster.settings = { ...cluster.settings, etcdStep: 'enforce' };
+    assert.equal((await pass()).problem, '');
+    assert.deepEqual(made[1], ['etcd', 'kube-apiserver']);
+  });
+
+  it('waits for nothing while no leaf of etcd can be issued', async (test) => {
+    const { cluster, deps, pass } = await undecided(test);
+    const { look } = deps;
+    deps.look = async (...given) => {
+      const rotation = new Map([['etcd', { phase: 'trust', issuingPin: '', retiredPem: '' }] as const]);
+      return { ...(await look(...given)), rotation };
+    };
+    assert.equal((await pass()).problem, '');
+    assert.equal(cluster.settings.etcdStep, undefined);
+  });
+});
+
+describe('Reconciler, where somebody else changes files of ours', () => {
+  async function reverted(test: TestContext) {
+    const node = await begin(test, FakeCluster.worker);
+    await node.pass();
+    node.made.length = 0;
+    await node.cluster.addKubelet(); // as it was before us
+    return node;
+  }
+
+  it('says so and leaves them alone, whatever time passes', async (test) => {
+    const { clock, board, made, failed, pass } = await reverted(test);
+    await pass();
+    await clock.advance(86_400_000);
+    await pass();
+    assert.deepEqual([made, failed.length, failed[0]?.kind], [[], 1, 'drift']);
+    assert.equal(board.get('kubelet')?.state, 'degraded');
+    assert.match(
+      board.get('kubelet')?.reason ?? '',
+      /^changed by somebody else: .*config\.yaml.*; run "kube-mtls-agent apply"/,
+    );
+  });
+
+  for (const word of ['apply', 'resume'] as const) {
+    it(`puts them back when the operator says ${word}, and brakes the next time again`, async (test) => {
+      const { cluster, state, made, failed, pass } = await reverted(test);
+      await pass();
+      if (word === 'resume' && state.settings !== undefined) state.settings = { ...state.settings, retryGeneration: 2 };
+      await pass(word === 'apply');
+      assert.deepEqual([made.length, failed], [1, []]);
+      await cluster.addKubelet();
+      await pass();
+      assert.deepEqual([made.length, failed.length], [1, 1]);
+    });
+  }
+
+  it('forgets it when they are as they should be again', async (test) => {
+    const { cluster, board, failed, verified, pass } = await reverted(test);
+    await pass();
+    verified.length = 0;
+    const [change] = (await cluster.plan()).changes;
+    await cluster.apply({ changes: change === undefined ? [] : [change], problems: [] });
+    await pass();
+    assert.deepEqual([failed, verified, board.get('kubelet')?.state], [[], ['kubelet'], 'verified']);
+  });
+
+  it('only says what it would do in observe mode', async (test) => {
+    const { deps, board, made } = await reverted(test);
+    await new Reconciler({ ...deps, mode: 'observe' }).pass(new AbortController().signal, false);
+    assert.deepEqual([made, board.get('kubelet')?.state], [[], 'detected']);
   });
 });

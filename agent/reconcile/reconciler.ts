@@ -8,24 +8,32 @@ import type { Change, NodePlan } from '../plan/change.ts';
 import type { PlanInput } from '../plan/plan-input.ts';
 import { planNode } from '../plan/plan-node.ts';
 import type { NodeSettings } from '../plan/settings.ts';
-import type { AgentSettings, FailedChange } from '../report/agent-state.ts';
+import type { AgentSettings, FailedChange, KeptFile } from '../report/agent-state.ts';
 import type { RotateOutcome } from '../rotate.ts';
+import { awaitsEtcdStep, chooseChange } from './choose-change.ts';
+import { findDrift, rememberFiles } from './drift.ts';
+import { failChange, forgiveChange, noteDrift } from './failed-changes.ts';
+import { whyOutdated } from './outdated.ts';
 import type { Recovery } from './recover-node.ts';
+import { sleepMs } from './renewal.ts';
 import { type ReportFoundDeps, reportFound } from './report-found.ts';
 
 /** Dependencies. */
 export interface ReconcilerDeps extends ReportFoundDeps {
   clock: Clock;
   log: Log;
+  /** Passes are no further apart. */
   intervalMs: number;
   /** As the server said last; undefined before it said anything. */
   settings(): AgentSettings | undefined;
-  /** Changes that were undone, kept over restarts. */
+  /** Changes that are not made for now, kept over restarts. */
   failed: FailedChange[];
+  /** Files as kept changes left them, kept over restarts. */
+  kept: KeptFile[];
   /** What a plan is made from; see lookAtNode. */
   look(settings: NodeSettings, signal: AbortSignal): Promise<PlanInput>;
   /** Makes one change; see rotate.ts. */
-  rotate(change: Change, signal: AbortSignal): Promise<RotateOutcome>;
+  rotate(change: Change, outdated: () => string | undefined, signal: AbortSignal): Promise<RotateOutcome>;
   /** Verifies what needs no change; see verifyInstalled. */
   verify(input: PlanInput, detected: Detected, signal: AbortSignal): Promise<void>;
   /** Brings a change that was left half-way to its end; see recoverNode. */
@@ -52,6 +60,8 @@ export class Reconciler {
   #woken = false;
   #running: Promise<PassResult> | undefined;
   #verified = new Set<Component>();
+  /** What the last look found. */
+  #looked: PlanInput | undefined;
 
   constructor(deps: ReconcilerDeps) {
     this.#deps = deps;
@@ -63,14 +73,15 @@ export class Reconciler {
     this.#wake();
   }
 
-  /** Passes at the interval and whenever woken, until the signal fires. */
+  /** Passes at the interval, whenever a certificate is due and whenever woken, until the signal fires. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, intervalMs } = this.#deps;
+    const restMs = () => (this.#looked === undefined ? intervalMs : sleepMs(this.#looked, clock.nowMs(), intervalMs));
     while (!signal.aborted) {
       this.#woken = false;
       const { problem } = await this.pass(signal, false);
       if (problem !== '') log.warn('nothing could be planned', { detail: problem });
-      if (!this.#woken) await this.#sleep(clock.sleep.bind(clock), intervalMs, signal);
+      if (!this.#woken) await this.#sleep(clock.sleep.bind(clock), restMs(), signal);
     }
   }
 
@@ -102,25 +113,21 @@ export class Reconciler {
         if (settings === undefined) return { ...result, problem: 'the server has not said yet what this node is' };
         const input = await this.#deps.look(settings.node, signal);
         const plan = planNode(input);
+        this.#looked = input;
         this.#deps.onLook(input);
         if (!this.#whole) return { ...result, problem: 'a change is neither kept nor undone: see status and the log' };
-        reportFound({ ...this.#deps, failed: [...this.#deps.failed, ...notBegun] }, input, plan);
-        if (awaitsEtcdStep(input)) return { ...result, problem: 'the server has not decided yet how far etcd goes' };
-        const held = this.#whyHeld(settings);
-        const change = plan.changes.find(
-          ({ fingerprint }) =>
-            held === undefined && !tried.has(fingerprint) && this.#mayTry(fingerprint, settings, again),
-        );
+        await this.#noteDrift(plan, settings);
+        const { failed, mode, clock } = this.#deps;
+        reportFound({ ...this.#deps, failed: [...failed, ...notBegun] }, input, plan);
+        const choice = chooseChange({ input, plan, settings, mode, failed, tried, again, nowMs: clock.nowMs() });
+        const { change, held } = choice;
         if (change === undefined) {
           await this.#verifyUnchanged(input, plan, signal);
-          return again && held !== undefined && plan.changes.length > 0 ? { ...result, problem: held } : result;
+          return again || awaitsEtcdStep(input) ? { ...result, problem: held } : result;
         }
         tried.add(change.fingerprint);
-        const outcome = await this.#make(change, settings, signal);
-        if (outcome.outcome === 'not-begun') {
-          const { retryGeneration } = settings;
-          notBegun.push({ fingerprint: change.fingerprint, reason: outcome.reason, retryGeneration });
-        }
+        const outcome = await this.#make(change, input, settings, signal);
+        if (outcome.outcome === 'not-begun') failChange(notBegun, this.#failure(change, outcome.reason, settings));
         result.outcomes.push({
           changeId: change.changeId,
           components: change.components.map((each) => each.component),
@@ -133,51 +140,43 @@ export class Reconciler {
     }
   }
 
-  async #make(change: Change, settings: AgentSettings, signal: AbortSignal): Promise<RotateOutcome> {
+  async #make(change: Change, input: PlanInput, settings: AgentSettings, signal: AbortSignal): Promise<RotateOutcome> {
+    const { clock, mode, failed, kept } = this.#deps;
     this.#whole = false;
-    const outcome = await this.#deps.rotate(change, signal);
+    const outdated = () => whyOutdated(change, input, { settings: this.#deps.settings(), mode, nowMs: clock.nowMs() });
+    const outcome = await this.#deps.rotate(change, outdated, signal);
     this.#whole = outcome.outcome !== 'not-begun'; // what was staged may have withstood its removal
     for (const { component } of change.components) {
       if (outcome.outcome === 'kept') this.#verified.add(component);
       else this.#verified.delete(component);
     }
-    if (outcome.outcome === 'undone') this.#fail(change.fingerprint, outcome.reason, settings.retryGeneration);
-    if (outcome.outcome === 'kept') this.#forgive(change.fingerprint);
+    if (outcome.outcome === 'undone') failChange(failed, this.#failure(change, outcome.reason, settings));
+    if (outcome.outcome === 'kept') {
+      forgiveChange(failed, change.fingerprint);
+      await rememberFiles(kept, change);
+    }
     await this.#deps.remember();
     return outcome;
   }
 
   async #recover(signal: AbortSignal): Promise<void> {
     const { whole, judged } = await this.#deps.recover(signal);
-    const retryGeneration = this.#deps.settings()?.retryGeneration ?? 0;
-    for (const { fingerprint, reason } of judged) this.#fail(fingerprint, reason, retryGeneration);
+    for (const each of judged) failChange(this.#deps.failed, this.#failure(each, each.reason, this.#deps.settings()));
     if (judged.length > 0) await this.#deps.remember();
     this.#whole = whole;
   }
 
-  /** It is not tried again until it differs, or an operator wants it. */
-  #fail(fingerprint: string, reason: string, retryGeneration: number): void {
-    this.#forgive(fingerprint);
-    this.#deps.failed.push({ fingerprint, reason, retryGeneration });
+  async #noteDrift(plan: NodePlan, { retryGeneration }: AgentSettings): Promise<void> {
+    const { failed, kept, clock, log } = this.#deps;
+    const drift = await findDrift(kept, plan);
+    for (const reason of noteDrift(failed, drift, { retryGeneration, atMs: clock.nowMs() })) {
+      log.warn('files of ours were changed by somebody else', { detail: reason });
+    }
   }
 
-  #forgive(fingerprint: string): void {
-    const { failed } = this.#deps;
-    const index = failed.findIndex((change) => change.fingerprint === fingerprint);
-    if (index >= 0) failed.splice(index, 1);
-  }
-
-  /** Why no change may begin now, or undefined. While the rollout is paused certificates would be issued for nothing. */
-  #whyHeld(settings: AgentSettings): string | undefined {
-    if (this.#deps.mode === 'observe')
-      return 'this agent only observes: "kube-mtls-agent mode enforce" lets it change the node';
-    if (settings.rolloutPaused) return 'the rollout is paused: resume it with "kube-mtls rollout resume" on the server';
-    return undefined;
-  }
-
-  #mayTry(fingerprint: string, settings: AgentSettings, again: boolean): boolean {
-    const before = this.#deps.failed.find((change) => change.fingerprint === fingerprint);
-    return before === undefined || again || settings.retryGeneration > before.retryGeneration;
+  #failure({ fingerprint }: Pick<Change, 'fingerprint'>, reason: string, settings?: AgentSettings): FailedChange {
+    const { retryGeneration = 0 } = settings ?? {};
+    return { fingerprint, reason, retryGeneration, atMs: this.#deps.clock.nowMs(), kind: 'failed' };
   }
 
   /** What is as it should be is proved once after every start of the agent. */
@@ -219,9 +218,4 @@ export class Reconciler {
       this.#wake = () => {};
     }
   }
-}
-
-/** An etcd that was just found: the server decides its step from what was reported a moment ago, and settings wake the loop. */
-function awaitsEtcdStep({ etcdCluster, settings }: PlanInput): boolean {
-  return etcdCluster !== undefined && settings.etcdStep === undefined;
 }

@@ -2,6 +2,7 @@
 import type { Component } from '../../common/names/names.ts';
 import type { PermitDeps } from '../permit/acquire-permit.ts';
 import { releasePermit } from '../permit/acquire-permit.ts';
+import { wasRestarted } from '../report/change-report.ts';
 import type { StatusBoard } from '../report/status-board.ts';
 import { listChanges } from '../stage/change-journal.ts';
 import type { TransactionDeps } from '../stage/transaction.ts';
@@ -64,7 +65,7 @@ function statusOf(
     case 'discarded':
       return { state: 'detected', reason: '' } as const;
     case 'undone': {
-      const restarted = recovered.undone.units.some((unit) => unit.component === component);
+      const restarted = wasRestarted(component, recovered.undone.units);
       // without a verdict it was merely interrupted, and is tried again
       const back = judged ? 'rolled-back' : 'detected';
       return {

@@ -4,6 +4,7 @@ import type { Mode } from '../../common/names/names.ts';
 import { FakeCluster } from '../plan/fake-cluster.ts';
 import { planNode } from '../plan/plan-node.ts';
 import type { FailedChange } from '../report/agent-state.ts';
+import { TRUSTING } from '../report/change-report.ts';
 import { StatusBoard } from '../report/status-board.ts';
 import type { CheckOutcome } from '../verify/checks.ts';
 import { reportFound } from './report-found.ts';
@@ -42,9 +43,9 @@ describe('reportFound', () => {
       const [change] = (await report()).changes;
       const fingerprint = change?.fingerprint ?? assert.fail('nothing to change');
       board.set('kubelet', { state, reason: 'nobody trusts it' });
-      await report({ failed: [{ fingerprint, reason: '', retryGeneration: 0 }] });
+      await report({ failed: [{ fingerprint, reason: '', retryGeneration: 0, atMs: 0, kind: 'failed' }] });
       assert.deepEqual([board.get('kubelet')?.state, board.get('kubelet')?.reason], [state, 'nobody trusts it']);
-      await report({ failed: [{ fingerprint: 'another', reason: '', retryGeneration: 0 }] });
+      await report({ failed: [{ fingerprint: 'another', reason: '', retryGeneration: 0, atMs: 0, kind: 'failed' }] });
       assert.equal(board.get('kubelet')?.state, 'pending');
     });
   }
@@ -95,7 +96,21 @@ describe('reportFound', () => {
     assert.ok(!plan.changes.some(({ components }) => components.some(({ component }) => component === 'etcd')));
     const { state, etcd } = board.get('etcd') ?? assert.fail();
     assert.equal(state, 'pending');
-    assert.deepEqual(etcd, { clusterId: 'c1', members: ['a1', 'a2'], prepared: true, enforced: false });
+    assert.deepEqual(etcd, {
+      clusterId: 'c1',
+      members: ['a1', 'a2'],
+      prepared: true,
+      enforced: false,
+      plaintext: true,
+    });
+  });
+
+  it('leaves what only trusts for now pending', async (test) => {
+    const { cluster, board, report } = await begin(test);
+    await cluster.apply(await cluster.plan());
+    board.set('kubelet', { state: 'pending', reason: TRUSTING });
+    await report();
+    assert.deepEqual([board.get('kubelet')?.state, board.get('kubelet')?.reason], ['pending', TRUSTING]);
   });
 
   it('forgets components that are gone', async (test) => {

@@ -3,7 +3,10 @@ import type { Mode } from '../../common/names/names.ts';
 import type { Detected, Problem } from '../detect/detected.ts';
 import type { NodePlan } from '../plan/change.ts';
 import type { PlanInput } from '../plan/plan-input.ts';
+import { trustUses } from '../plan/trust-uses.ts';
+import { nameOf, refOf } from '../process/process-ref.ts';
 import type { FailedChange } from '../report/agent-state.ts';
+import { TRUSTING } from '../report/change-report.ts';
 import { endpointsOf } from '../report/endpoints-of.ts';
 import type { Membership, Status, StatusBoard } from '../report/status-board.ts';
 
@@ -24,12 +27,13 @@ export function reportFound({ board, mode, failed }: ReportFoundDeps, input: Pla
     const problem = plan.problems.find(({ component }) => component === found.component);
     const known = board.get(found.component);
     const endpoints = endpointsOf(found, settings.addresses, settings.cluster.apiEndpoint);
-    const common = { unit: found.unit.name, version: found.version, endpoints, etcd: membershipOf(found, input) };
+    const unit = nameOf(refOf(found.process));
+    const common = { unit, version: found.version, endpoints, etcd: membershipOf(found, input) };
     if (problem !== undefined) {
       board.set(found.component, { ...common, state: 'failed', reason: describe(problem), pendingFiles: [] });
     } else if (change !== undefined) {
       const pendingFiles = [change.folder, ...change.files.map(({ path }) => path)];
-      const judged = failed.some(({ fingerprint }) => fingerprint === whole?.fingerprint);
+      const judged = failed.find(({ fingerprint }) => fingerprint === whole?.fingerprint);
       board.set(found.component, { ...common, pendingFiles, ...pendingState(known, mode, change.summary, judged) });
     } else {
       board.set(found.component, { ...common, pendingFiles: [], ...settledState(known, common.etcd) });
@@ -51,8 +55,15 @@ function describe({ message, path, line }: Problem): string {
 }
 
 /** A change that failed keeps its verdict until it is tried again. */
-function pendingState(known: Status | undefined, mode: Mode, summary: string[], judged: boolean): Partial<Status> {
-  if (judged && known !== undefined && ['rolled-back', 'failed', 'pending'].includes(known.state)) return {};
+function pendingState(
+  known: Status | undefined,
+  mode: Mode,
+  summary: string[],
+  judged: FailedChange | undefined,
+): Partial<Status> {
+  if (judged?.kind === 'drift' && mode === 'enforce') return { state: 'degraded', reason: judged.reason };
+  if (judged?.kind === 'failed' && known !== undefined && ['rolled-back', 'failed', 'pending'].includes(known.state))
+    return {};
   const reason = `${mode === 'observe' ? 'observing only; would change: ' : ''}${summary.join('; ')}`;
   return { state: mode === 'observe' ? 'detected' : 'pending', reason };
 }
@@ -60,7 +71,8 @@ function pendingState(known: Status | undefined, mode: Mode, summary: string[], 
 /** Nothing to do: what was proved stays proved; what was blocked or planned before is merely found. */
 function settledState(known: Status | undefined, etcd: Membership | undefined): Partial<Status> {
   const prepared = known?.state === 'pending' && etcd?.prepared === true && !etcd.enforced;
-  const stays = prepared || known?.state === 'verified' || known?.state === 'degraded';
+  const trusting = known?.state === 'pending' && known.reason === TRUSTING;
+  const stays = prepared || trusting || known?.state === 'verified' || known?.state === 'degraded';
   return stays ? {} : { state: 'detected', reason: '' };
 }
 
@@ -72,6 +84,7 @@ function membershipOf(found: Detected, { etcdCluster, layout }: PlanInput): Memb
     clusterId: etcdCluster.clusterId,
     members: etcdCluster.members.map(({ id, name }) => name || id).sort(),
     prepared,
+    plaintext: trustUses(found).length === 0,
     enforced:
       prepared &&
       setting('peer-client-cert-auth') === 'true' &&

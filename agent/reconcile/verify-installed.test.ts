@@ -2,12 +2,15 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import { parseCertificate } from '../../common/x509/certificate.ts';
+import type { Detected } from '../detect/detected.ts';
+import type { Target } from '../plan/change.ts';
 import { FakeCluster } from '../plan/fake-cluster.ts';
 import { StatusBoard } from '../report/status-board.ts';
 import type { CheckOutcome } from '../verify/checks.ts';
+import { detectedApiserver, detectedEtcd, detectedKubelet } from '../verify/detected-for-tests.ts';
 import type { Probe, ProbeOutcome } from '../verify/probe.ts';
 import type { Served } from '../verify/server-trust.ts';
-import { verifyInstalled } from './verify-installed.ts';
+import { targetOf, verifyInstalled } from './verify-installed.ts';
 
 const peers: CheckOutcome = { kind: 'peers', result: 'passed', summary: 'no complaint', evidence: [] };
 
@@ -42,7 +45,7 @@ async function begin(test: TestContext, step: 'prepare' | 'enforce' = 'prepare')
   const deps = {
     board,
     verify: {
-      ...{ clock, probe },
+      ...{ clock, probe, layout: cluster.node.layout },
       run: async () => ({ code: 0, stdout: state.unit, stderr: '' }),
       judgeJournal: async () => journal,
     },
@@ -75,6 +78,15 @@ async function begin(test: TestContext, step: 'prepare' | 'enforce' = 'prepare')
   return { cluster, board, state, install, verify };
 }
 
+const admin: Detected = {
+  process: { kind: 'none', name: '', user: 'root', uid: 0, gid: 0, activeState: '' },
+  ...{ component: 'admin', version: '', kubeconfigs: [] },
+};
+
+function etcdAt(url: string): Detected {
+  return detectedEtcd({ 'listen-client-urls': url });
+}
+
 function servedWith(serial: string): Served {
   return { serial, sha256: '', notAfterMs: 0, issuer: 'CN=etcd', tlsVersion: 'TLSv1.3' };
 }
@@ -97,7 +109,13 @@ describe('verifyInstalled', () => {
     cluster.members = undefined;
     board.set('etcd', { state: 'detected', etcd: undefined, checks: [peers] });
     await verify();
-    const { state, reason, checks, certificates } = board.get('etcd') ?? assert.fail();
+    const { state, reason, checks, certificates, trust } = board.get('etcd') ?? assert.fail();
+    const pin = cluster.signers.get('etcd')?.certificate.publicKeyPin ?? assert.fail();
+    assert.deepEqual(trust, [{ authority: 'etcd', rootPins: [pin] }]);
+    assert.deepEqual(
+      certificates.map(({ issuerPin }) => issuerPin),
+      [pin, pin, pin],
+    );
     assert.deepEqual(
       checks.filter(({ result }) => result === 'failed'),
       [],
@@ -134,6 +152,7 @@ describe('verifyInstalled', () => {
     state.healthy = false;
     await verify();
     assert.equal(board.get('etcd')?.state, 'degraded');
+    assert.deepEqual(board.get('etcd')?.trust, []); // whether it has taken its files up is not known
     assert.match(board.get('etcd')?.reason ?? '', /^handshake check failed: .*ECONNREFUSED/);
     assert.ok(!board.get('etcd')?.checks.some(({ kind }) => kind === 'peers'));
     state.healthy = true;
@@ -149,4 +168,23 @@ describe('verifyInstalled', () => {
     await verify();
     assert.deepEqual([board.get('etcd')?.state, board.get('etcd')?.checks], ['detected', []]);
   });
+});
+
+describe('targetOf', () => {
+  const installed = (...files: string[]) => ({
+    certificates: files.map((file) => ({ file, pem: '', keyMatches: true })),
+  });
+  const rows: [what: string, detected: Detected, files: string[], target: Target][] = [
+    ['a kubelet with its certificates', detectedKubelet({}), ['client', 'probe-client', 'serving'], 'enforced'],
+    ['a kubelet with the probe alone', detectedKubelet({}), ['probe-client'], 'trusting'],
+    ['an API server of a foreign CA', detectedApiserver({}), ['front-proxy-client', 'probe-client'], 'trusting'],
+    ['an etcd in plaintext', etcdAt('http://127.0.0.1:2379'), ['healthcheck-client', 'peer', 'server'], 'prepared'],
+    ['an etcd with TLS', etcdAt('https://127.0.0.1:2379'), ['healthcheck-client', 'peer', 'server'], 'enforced'],
+    ['an etcd of a foreign CA', etcdAt('https://127.0.0.1:2379'), ['healthcheck-client'], 'trusting'],
+    ['a super-admin alone', admin, ['super-admin'], 'enforced'],
+    ['kubeconfigs that only trust', admin, [], 'trusting'],
+  ];
+  for (const [what, detected, files, target] of rows) {
+    it(`says ${target} of ${what}`, () => assert.equal(targetOf(detected, installed(...files)), target));
+  }
 });

@@ -1,9 +1,18 @@
-/** What the daemon remembers over restarts: statuses, the server's last settings, and changes that failed. */
+/** What the daemon remembers over restarts: statuses, the server's last settings, changes that failed, files as it left them. */
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { makeFolder, writeFileDurably } from '../../common/files/durable.ts';
-import { checkKinds, checkResults, componentStates, components, profiles, roles } from '../../common/names/names.ts';
+import {
+  authorities,
+  type Component,
+  checkKinds,
+  checkResults,
+  componentStates,
+  components,
+  profiles,
+  roles,
+} from '../../common/names/names.ts';
 import type { Layout } from '../layout.ts';
 import type { NodeSettings } from '../plan/settings.ts';
 import type { Status } from './status-board.ts';
@@ -15,13 +24,30 @@ export interface AgentSettings {
   node: NodeSettings;
   rolloutPaused: boolean;
   retryGeneration: number;
+  /** Rises when the roots, or what signs, change: bundles are then to be asked for anew. */
+  trustGeneration: number;
 }
 
-/** A change that was tried and undone: it is not tried again until it differs, or an operator resumes. */
+/** A change that is not made until it differs, or an operator resumes. */
 export interface FailedChange {
   fingerprint: string;
   reason: string;
   retryGeneration: number;
+  /** When it failed, or was first held up; milliseconds since the epoch. */
+  atMs: number;
+  /** 'failed' was tried and undone; 'drift' would put back what somebody else changed. */
+  kind: 'failed' | 'drift';
+}
+
+/** A file that a kept change wrote, as it was when the node last was as it should be. */
+export interface KeptFile {
+  component: Component;
+  path: string;
+  /** Lower-case hexadecimal. */
+  sha256: string;
+  mode: number;
+  uid: number;
+  gid: number;
 }
 
 /** The memory. */
@@ -30,6 +56,7 @@ export interface AgentState {
   settings: AgentSettings | undefined;
   statuses: Status[];
   failed: FailedChange[];
+  kept: KeptFile[];
 }
 
 const settingsSchema = z.object({
@@ -52,6 +79,7 @@ const settingsSchema = z.object({
     .transform((node): NodeSettings => ({ ...node, etcdStep: node.etcdStep })),
   rolloutPaused: z.boolean(),
   retryGeneration: z.number(),
+  trustGeneration: z.number().default(0),
 });
 
 const checkSchema = z.object({
@@ -70,37 +98,64 @@ const statusSchema = z
     reason: z.string(),
     checks: z.array(checkSchema),
     certificates: z.array(
-      z.object({ profile: z.enum(profiles.all), serial: z.string(), path: z.string(), notAfterMs: z.number() }),
+      z.object({
+        profile: z.enum(profiles.all),
+        serial: z.string(),
+        path: z.string(),
+        notAfterMs: z.number(),
+        issuerPin: z.string().default(''),
+      }),
     ),
     updatedAtMs: z.number(),
     pendingFiles: z.array(z.string()),
     endpoints: z.array(z.string()),
     restarts: z.number(),
+    reloads: z.number().default(0),
+    trust: z.array(z.object({ authority: z.enum(authorities.all), rootPins: z.array(z.string()) })).default([]),
     etcd: z
       .object({
         clusterId: z.string(),
         members: z.array(z.string()),
         prepared: z.boolean(),
         enforced: z.boolean(),
+        plaintext: z.boolean().default(false),
       })
       .optional(),
   })
   .transform((status): Status => ({ ...status, etcd: status.etcd }));
 
+const failedSchema = z.object({
+  fingerprint: z.string(),
+  reason: z.string(),
+  retryGeneration: z.number(),
+  atMs: z.number().default(0),
+  kind: z.enum(['failed', 'drift']).default('failed'),
+});
+
+const keptSchema = z.object({
+  component: z.enum(components.all),
+  path: z.string(),
+  sha256: z.string(),
+  mode: z.number(),
+  uid: z.number(),
+  gid: z.number(),
+});
+
 const schema = z.object({
   version: z.literal(1),
   settings: settingsSchema.optional(),
   statuses: z.array(statusSchema),
-  failed: z.array(z.object({ fingerprint: z.string(), reason: z.string(), retryGeneration: z.number() })),
+  failed: z.array(failedSchema),
+  kept: z.array(keptSchema).default([]),
 });
 
 /** Reads the memory. A missing or damaged one is an empty one: all of it can be found out again. */
 export async function loadAgentState(layout: Layout): Promise<AgentState> {
   try {
-    const { version, settings, statuses, failed } = schema.parse(JSON.parse(await readFile(layout.stateFile, 'utf8')));
-    return { version, settings, statuses, failed };
+    const state = schema.parse(JSON.parse(await readFile(layout.stateFile, 'utf8')));
+    return { ...state, settings: state.settings };
   } catch {
-    return { version: 1, settings: undefined, statuses: [], failed: [] };
+    return { version: 1, settings: undefined, statuses: [], failed: [], kept: [] };
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { DetectedManager } from '../detect/detected.ts';
 import { detectedApiserver, detectedEtcd, detectedKubelet } from '../verify/detected-for-tests.ts';
 import { endpointsOf } from './endpoints-of.ts';
 
@@ -35,4 +36,27 @@ describe('endpointsOf', () => {
     );
     assert.ok(found.includes('10.0.0.1:2379'), found.join());
   });
+
+  const managers: [flags: Record<string, string>, found: string[]][] = [
+    [{}, ['10.0.0.1:10257', '127.0.0.1:10257', '[fd00::1]:10257']],
+    [{ 'bind-address': '127.0.0.1' }, ['127.0.0.1:10257']],
+    [{ 'bind-address': '0.0.0.0', 'secure-port': '7' }, ['10.0.0.1:7', '127.0.0.1:7', '[fd00::1]:7']],
+    [{ 'secure-port': '0' }, []],
+  ];
+  for (const [flags, found] of managers) {
+    it(`finds a controller manager with ${JSON.stringify(flags)} at ${found.join(' ') || 'no port'}`, () => {
+      assert.deepEqual(of(detectedManager('kube-controller-manager', flags)), found);
+    });
+  }
+
+  it('knows the port of a scheduler, and that others serve nothing', () => {
+    assert.ok(of(detectedManager('kube-scheduler', {})).includes('127.0.0.1:10259'));
+    const process = { kind: 'none', name: '', user: 'root', uid: 0, gid: 0, activeState: '' } as const;
+    assert.deepEqual(of({ component: 'admin', process, version: '', kubeconfigs: [] }), []);
+  });
 });
+
+function detectedManager(component: DetectedManager['component'], flags: Record<string, string>): DetectedManager {
+  const map = new Map(Object.entries(flags).map(([name, value]) => [name, [value]] as const));
+  return { ...detectedApiserver(flags), component, flags: map, effectiveFlags: map, kubeconfigs: [] };
+}

@@ -1,5 +1,5 @@
 /** The addresses at which a component of this node serves, as peers on other nodes write them. */
-import type { Detected, DetectedEtcd } from '../detect/detected.ts';
+import type { Detected, DetectedEtcd, DetectedManager } from '../detect/detected.ts';
 import {
   apiserverEndpoints,
   etcdClientEndpoints,
@@ -8,6 +8,7 @@ import {
   isLoopback,
   isWildcard,
   kubeletEndpoints,
+  managerEndpoints,
 } from '../verify/endpoints.ts';
 
 /** A place to listen at. */
@@ -40,7 +41,19 @@ function listenersOf(detected: Detected): Listener[] {
       return apiserverEndpoints(detected).map(({ host, port }) => ({ host, port, everywhere: true }));
     case 'kubelet':
       return kubeletEndpoints(detected).map(({ host, port }) => ({ host, port, everywhere: true }));
+    case 'kube-controller-manager':
+    case 'kube-scheduler':
+      return managerListeners(detected);
+    case 'kube-proxy':
+    case 'admin':
+      return []; // clients only
   }
+}
+
+/** kubeadm binds them to loopback, the programs' own default are all addresses. */
+function managerListeners(detected: DetectedManager): Listener[] {
+  const everywhere = !isLoopback(detected.flags.get('bind-address')?.at(-1) ?? '');
+  return managerEndpoints(detected).map(({ host, port }) => ({ host, port, everywhere }));
 }
 
 /** Listeners on all addresses are probed by loopback, so that only the setting tells them from those on loopback alone. */

@@ -17,7 +17,7 @@ describe('StatusBoard', () => {
     board.set('etcd', {});
     assert.deepEqual(board.get('etcd'), {
       ...{ component: 'etcd', unit: '', version: '', state: 'detected', reason: '', checks: [], certificates: [] },
-      ...{ updatedAtMs: 1_000, pendingFiles: [], endpoints: [], restarts: 0, etcd: undefined },
+      ...{ updatedAtMs: 1_000, pendingFiles: [], endpoints: [], restarts: 0, reloads: 0, trust: [], etcd: undefined },
     });
     assert.equal(board.get('kubelet'), undefined);
   });

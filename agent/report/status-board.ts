@@ -1,6 +1,6 @@
 /** What the agent says of each component: the one place that knows, kept over restarts, and heard by the session. */
 
-import type { Component, ComponentState, Profile } from '../../common/names/names.ts';
+import type { Authority, Component, ComponentState, Profile } from '../../common/names/names.ts';
 import type { CheckOutcome } from '../verify/checks.ts';
 
 /** A certificate in use or planned. */
@@ -9,6 +9,15 @@ export interface CertificateInUse {
   serial: string;
   path: string;
   notAfterMs: number;
+  /** sha256:HEX of the key that signed it; '' when that is none of the roots in force. */
+  issuerPin: string;
+}
+
+/** Whom a component trusts for one authority, by the files that it has taken up. */
+export interface Trust {
+  authority: Authority;
+  /** sha256:HEX of each root's key. */
+  rootPins: string[];
 }
 
 /** What an etcd member is a member of. */
@@ -17,6 +26,8 @@ export interface Membership {
   members: string[];
   prepared: boolean;
   enforced: boolean;
+  /** True while it trusts no root at all. */
+  plaintext: boolean;
 }
 
 /** Everything said of one component. */
@@ -32,6 +43,9 @@ export interface Status {
   pendingFiles: string[];
   endpoints: string[];
   restarts: number;
+  /** How often it took up new files without a restart. */
+  reloads: number;
+  trust: Trust[];
   etcd: Membership | undefined;
 }
 
@@ -93,6 +107,8 @@ function blank(component: Component): Status {
     pendingFiles: [],
     endpoints: [],
     restarts: 0,
+    reloads: 0,
+    trust: [],
     etcd: undefined,
   };
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Authority } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import type { CheckOutcome } from '../verify/checks.ts';
 import { StatusBoard } from './status-board.ts';
 import { checkMessage, checkOutcome, statusMessage } from './status-message.ts';
@@ -12,10 +13,11 @@ const check: CheckOutcome = {
 describe('statusMessage', () => {
   it('carries a status, with lines cut to what the wire takes', () => {
     const board = new StatusBoard(() => 5_000);
-    const etcd = { clusterId: 'c1', members: ['a'], prepared: true, enforced: false };
+    const etcd = { clusterId: 'c1', members: ['a'], prepared: true, enforced: false, plaintext: false };
     board.set('etcd', {
       ...{ state: 'rolled-back', reason: 'no', checks: [check], restarts: 2, endpoints: ['10.0.0.1:2379'], etcd },
-      certificates: [{ profile: 'etcd-server', serial: '1a', path: '/x', notAfterMs: 9_000 }],
+      certificates: [{ profile: 'etcd-server', serial: '1a', path: '/x', notAfterMs: 9_000, issuerPin: 'sha256:ab' }],
+      ...{ reloads: 3, trust: [{ authority: 'etcd', rootPins: ['sha256:ab', 'sha256:cd'] }] },
     });
     const [status = assert.fail()] = board.all();
     const message = statusMessage(status);
@@ -23,6 +25,12 @@ describe('statusMessage', () => {
     assert.deepEqual([message.restarts, message.etcd?.members, message.endpoints], [2, ['a'], ['10.0.0.1:2379']]);
     assert.equal(message.updatedAt?.seconds, 5n);
     assert.equal(message.certificates[0]?.notAfter?.seconds, 9n);
+    assert.equal(message.certificates[0]?.issuerPin, 'sha256:ab');
+    assert.equal(message.reloads, 3);
+    assert.deepEqual(
+      message.trust.map(({ authority, rootPins }) => [authority, rootPins]),
+      [[Authority.ETCD, ['sha256:ab', 'sha256:cd']]],
+    );
   });
 
   it('brings a check back as it went, and none of another version', () => {

@@ -1,7 +1,14 @@
 /** Statuses and checks as they go over the wire. */
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
-import { checkKinds, checkResults, componentStates, components, profiles } from '../../common/names/names.ts';
+import {
+  authorities,
+  checkKinds,
+  checkResults,
+  componentStates,
+  components,
+  profiles,
+} from '../../common/names/names.ts';
 import {
   type Check,
   CheckSchema,
@@ -24,16 +31,19 @@ export function statusMessage(status: Status): ComponentStatus {
     state: componentStates.toNumber(status.state),
     reason: status.reason,
     checks: status.checks.map(checkMessage),
-    certificates: status.certificates.map(({ profile, serial, path, notAfterMs }) => ({
+    certificates: status.certificates.map(({ profile, serial, path, notAfterMs, issuerPin }) => ({
       profile: profiles.toNumber(profile),
       serial,
       path,
       notAfter: timestampFromMs(notAfterMs),
+      issuerPin,
     })),
     updatedAt: timestampFromMs(status.updatedAtMs),
     pendingFiles: status.pendingFiles,
     endpoints: status.endpoints,
     restarts: status.restarts,
+    reloads: status.reloads,
+    trust: status.trust.map(({ authority, rootPins }) => ({ authority: authorities.toNumber(authority), rootPins })),
     ...(status.etcd === undefined ? {} : { etcd: status.etcd }),
   });
 }

@@ -1,22 +1,33 @@
 /** Restarts one unit and waits for systemd's job, not for a number of seconds. */
 import { AppError } from '../../common/errors/app-error.ts';
 import type { Component } from '../../common/names/names.ts';
+import type { ProcessRef } from '../process/process-ref.ts';
 import type { TransactionDeps } from '../stage/transaction.ts';
 import { showUnit, startedAtMs, type UnitState } from './unit-state.ts';
 
-/** How a restart went. */
+/** How a process came to use the new files. */
 export interface RestartedUnit {
   component: Component;
+  process: ProcessRef;
+  /** The process as a person calls it: "etcd.service", "etcd-cp1", '' where nothing runs. */
   unit: string;
-  /** Cursor of the journal from just before: what the new process writes comes after it. */
+  /** True when nothing was restarted: the process that ran before takes the new files up by itself. */
+  live: boolean;
+  /** Cursor of the journal from just before: what the new process writes comes after it. '' for a static pod. */
   cursor: string;
-  /** When the new process started (when the restart was asked for, if it never did); milliseconds since the epoch. */
+  /**
+   * When the new process started (when the restart was asked for, if it never did); for a live take-up when the files were
+   * switched. Milliseconds since the epoch.
+   */
   startedAtMs: number;
-  /** Of the process after the restart. */
+  /** Of the process after the restart: systemd's invocation, or the container's identifier. */
   invocationId: string;
-  /** True when systemd's job ended well and the unit is active as a new invocation. */
+  /**
+   * True when systemd's job ended well and the unit is active as a new invocation, when a new container runs with the manifest's
+   * command, or, for a live take-up, when the process is active.
+   */
   ok: boolean;
-  /** "active (running)", or what went wrong in systemd's words. */
+  /** "active (running)", or what went wrong in systemd's words, or what is seen of the containers. */
   detail: string;
 }
 
@@ -45,7 +56,9 @@ export async function restartUnit(
   const ok = failure === '' && after.activeState === 'active' && fresh;
   return {
     component,
+    process: { kind: 'unit', unit },
     unit,
+    live: false,
     cursor,
     startedAtMs: fresh ? Math.max(askedAtMs, startedAtMs(after, deps.clock.nowMs())) : askedAtMs,
     invocationId: after.invocationId,

@@ -5,13 +5,30 @@
 import { AppError } from '../../common/errors/app-error.ts';
 import type { Component } from '../../common/names/names.ts';
 import type { RunCommand } from '../../common/run/command.ts';
+import type { ComponentRecord } from '../stage/change-record.ts';
 
 /** Long enough for a graceful end; systemd ends it by force at its own limit. */
 const LIMIT_MS = 5 * 60_000;
 
-/** The units that are to be stopped first: those after etcd in the order of a change. */
-export function dependantsOf<C extends { component: Component }>(components: readonly C[]): C[] {
-  return components[0]?.component === 'etcd' ? components.slice(1) : [];
+/** A unit that is to be stopped first. */
+export interface DependantUnit {
+  component: Component;
+  unit: string;
+}
+
+/**
+ * The units that are to be stopped before etcd restarts: API servers that restart in the same change. Nothing while etcd itself does
+ * not restart. A static pod is not among them: kubelet stops one only when its manifest is moved away, and a crash would leave
+ * it there; kubelet itself is not either, since without it no static pod starts.
+ */
+export function dependantUnits(components: readonly ComponentRecord[]): DependantUnit[] {
+  const restart = components.filter(
+    ({ takeUp, processBefore }) => takeUp === 'restart' && processBefore?.wanted === true,
+  );
+  if (!restart.some(({ component }) => component === 'etcd')) return [];
+  return restart.flatMap(({ component, process }) =>
+    component === 'kube-apiserver' && process.kind === 'unit' ? [{ component, unit: process.unit }] : [],
+  );
 }
 
 /**

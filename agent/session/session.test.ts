@@ -34,7 +34,11 @@ function begin(test: TestContext) {
   };
   const heard: { settings: AgentSettings; skewMs: number }[] = [];
   const questions: { question: PeerQuestion; signal: AbortSignal }[] = [];
-  const state = { permitId: '', answer: async () => create(PeerAnswerSchema, { questionId: 'q1', concerned: true }) };
+  const state = {
+    permitId: '',
+    path: '/x',
+    answer: async () => create(PeerAnswerSchema, { questionId: 'q1', concerned: true }),
+  };
   const session = new Session({
     link,
     clock,
@@ -43,7 +47,7 @@ function begin(test: TestContext) {
     nodeName: 'w1',
     mode: 'enforce',
     heldPermit: () => state.permitId,
-    inventory: () => create(InventorySchema, { certificates: [{ path: '/x' }] }),
+    inventory: () => create(InventorySchema, { certificates: [{ path: state.path }] }),
     onSettings: (settings, skewMs) => heard.push({ settings, skewMs }),
     answer: (question, signal) => {
       questions.push({ question, signal });
@@ -90,6 +94,23 @@ describe('Session', () => {
     await greet();
     assert.equal(session.state.connected, true);
     assert.equal(stream().of('inventory').length, 1);
+  });
+
+  it('sends the inventory when it is another than the last, and on every new stream', async (test) => {
+    const { clock, state, session, stream, greet } = begin(test);
+    const sent = () => stream().of('inventory').length;
+    session.sendInventory(); // not connected yet
+    await greet();
+    session.sendInventory();
+    assert.equal(sent(), 1);
+    state.path = '/y';
+    session.sendInventory();
+    session.sendInventory();
+    assert.equal(sent(), 2);
+    stream().fail(new AppError('unavailable', 'broken'));
+    await clock.advance(1_000);
+    await greet();
+    assert.equal(sent(), 1);
   });
 
   it('reports every status that changes while it stands, also one between hello and the first word', async (test) => {

@@ -1,7 +1,7 @@
 /** The agent's standing talk with its server: says who it is and how it stands, hears what to do, and comes back after every break. */
 
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { create } from '@bufbuild/protobuf';
+import { create, equals } from '@bufbuild/protobuf';
 import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
 import type { Log } from '../../common/log/log.ts';
@@ -12,6 +12,7 @@ import type { Clock } from '../../common/time/clock.ts';
 import { version } from '../../common/version.ts';
 import {
   type Inventory,
+  InventorySchema,
   type PeerAnswer,
   type PeerQuestion,
   SessionRequestSchema,
@@ -35,7 +36,7 @@ export interface SessionDeps {
   mode: Mode;
   /** Permit held now, or ''; heartbeats renew it. */
   heldPermit(): string;
-  /** Inventory to send after every connection and change. */
+  /** Inventory to send after every connection, and when it is another than before. */
   inventory(): Inventory | undefined;
   /** New settings arrived; the skew is this node's clock less the server's, in milliseconds, as they came. */
   onSettings(settings: AgentSettings, skewMs: number): void;
@@ -67,6 +68,8 @@ export class Session {
   readonly #deps: SessionDeps;
   readonly #backoff = new Backoff({ firstMs: 1_000, maxMs: 60_000 });
   #stream: Stream | undefined;
+  /** As sent last on the stream. */
+  #inventory: Inventory | undefined;
   #waiting: MessageInitShape<typeof TlsObservationSchema>[] = [];
   #state: SessionState;
 
@@ -109,10 +112,13 @@ export class Session {
     else this.#waiting = [...this.#waiting, observation].slice(-MAX_WAITING);
   }
 
-  /** Sends the inventory as it is now. */
+  /** Sends the inventory as it is now, unless the server has it already. */
   sendInventory(): void {
     const value = this.#deps.inventory();
-    if (value !== undefined) this.#stream?.write({ message: { case: 'inventory', value } });
+    if (value === undefined || this.#stream === undefined) return;
+    if (this.#inventory !== undefined && equals(InventorySchema, this.#inventory, value)) return;
+    this.#inventory = value;
+    this.#stream.write({ message: { case: 'inventory', value } });
   }
 
   async #talk(outer: AbortSignal): Promise<void> {
@@ -200,6 +206,7 @@ export class Session {
 
   #connected(stream: Stream): void {
     this.#stream = stream;
+    this.#inventory = undefined;
     this.#state = { connected: true, sinceMs: this.#deps.clock.nowMs(), problem: '', attempts: 0 };
     this.#deps.log.info('session with the server is up');
     this.sendInventory();

@@ -15,6 +15,7 @@ const complete = create(SettingsSchema, {
   etcdStep: EtcdStep.PREPARE,
   rolloutPaused: true,
   retryGeneration: 3n,
+  trustGeneration: 4n,
 });
 const read = (fields: Partial<Settings> = {}) => readSettings({ ...complete, ...fields }, 'cp1');
 const later = 99; // a number of a later version
@@ -34,6 +35,7 @@ describe('readSettings', () => {
       },
       rolloutPaused: true,
       retryGeneration: 3,
+      trustGeneration: 4,
     });
   });
 

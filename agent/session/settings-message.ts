@@ -40,6 +40,7 @@ export function readSettings(message: Settings, nodeName: string): AgentSettings
     },
     rolloutPaused: message.rolloutPaused,
     retryGeneration: Number(message.retryGeneration),
+    trustGeneration: Number(message.trustGeneration),
   };
 }
 

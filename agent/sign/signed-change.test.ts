@@ -27,7 +27,7 @@ before(async () => {
         component: 'kubelet',
         detected: detectedKubelet({}),
         folder: componentFolder(layoutBelow('/nowhere'), 'kubelet'),
-        ...{ uid: 0, gid: 0, files: [], memberUpdate: undefined, target: 'enforced', summary: [] },
+        ...{ uid: 0, gid: 0, files: [], memberUpdate: undefined, target: 'enforced', takeUp: 'restart', summary: [] },
         slots: [
           { profile: 'kubelet-serving', file: 'serving', ...wanted, reason: 'missing' },
           { profile: 'kubelet-client', file: 'client', dnsNames: [], ipAddresses: [], reason: 'missing' },

@@ -34,14 +34,15 @@ function recordOf(changeId: string, createdAtMs = 1): ChangeRecord {
     components: [
       {
         component: 'etcd',
-        unit: 'etcd.service',
+        process: { kind: 'unit', unit: 'etcd.service' },
+        takeUp: 'restart',
         folder: '/etc/kube-mtls/pki/etcd',
         oldTarget: null,
         newTarget: `v${changeId}`,
         files: [],
         memberUpdate: { memberId: '1', before: ['http://a'], after: ['https://a'] },
         memberUpdateBegun: false,
-        unitBefore: null,
+        processBefore: null,
         restartBegun: false,
         restoredInvocationId: null,
       },

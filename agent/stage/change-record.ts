@@ -1,5 +1,7 @@
 /** What the journal of a change holds: everything that recovery needs without the plan. */
 import { z } from 'zod';
+import { components } from '../../common/names/names.ts';
+import { processRefSchema } from '../process/process-ref.ts';
 
 const markSchema = z.strictObject({
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
@@ -13,11 +15,15 @@ const fileSchema = z.strictObject({
   /** As it was, with the name of its copy in the folder of the change; null when there was no file. */
   before: markSchema.extend({ copy: z.string().regex(/^before-[0-9]+$/) }).nullable(),
   after: markSchema,
+  /** Written in the stage restart, since it restarts the pod. */
+  restarts: z.boolean(),
 });
 
 const componentSchema = z.strictObject({
-  component: z.enum(['etcd', 'kube-apiserver', 'kubelet']),
-  unit: z.string().min(1),
+  component: z.enum(components.all),
+  process: processRefSchema,
+  /** 'live': the process takes the new files up by itself and is not restarted unless that fails. */
+  takeUp: z.enum(['restart', 'live']),
   /** Folder of the versions and of the link `current`. */
   folder: z.string().startsWith('/'),
   /** What `current` named before; null when there was no link. */
@@ -30,18 +36,20 @@ const componentSchema = z.strictObject({
     .nullable(),
   /** True from just before the cluster is told the new peer URLs. */
   memberUpdateBegun: z.boolean(),
-  /** The unit before the first switch; null until then. */
-  unitBefore: z
+  /** The process before the first switch; null until then. */
+  processBefore: z
     .strictObject({
       invocationId: z.string(),
       activeState: z.string(),
-      /** False for a unit that was stopped and disabled: such a unit is not started. */
+      /** False for a unit that was stopped and disabled, which is not started, and where nothing runs. */
       wanted: z.boolean(),
     })
     .nullable(),
-  /** True from just before systemd is asked to restart the unit with the new files. */
+  /** True from just before the process is restarted with the new files. */
   restartBegun: z.boolean(),
-  /** Invocation that the undo started; null until then. */
+  /** Containers of a static pod that the undo replaces; from just before it puts the manifest back. */
+  replacedIds: z.array(z.string()).optional(),
+  /** Invocation or container that the undo started; null until then. */
   restoredInvocationId: z.string().nullable(),
 });
 
@@ -52,6 +60,7 @@ const reason = z.string();
  * How far a change came. Legal ways:
  *
  *     staging → staged → permitted → switching → switched → restarting → verifying → kept
+ *     verifying → restarting   (what should have taken its files up by itself is restarted after all)
  *     staging | staged | permitted                              → discarded   (nothing in use was touched)
  *     switching | switched | restarting | verifying | undoing   → undoing → undone
  *
@@ -105,7 +114,7 @@ const NEXT: Record<StateName, readonly StateName[]> = {
   switching: ['switched', 'undoing'],
   switched: ['restarting', 'undoing'],
   restarting: ['restarting', 'verifying', 'undoing'],
-  verifying: ['kept', 'undoing'],
+  verifying: ['kept', 'restarting', 'undoing'],
   kept: [],
   undoing: ['undoing', 'undone'],
   undone: [],

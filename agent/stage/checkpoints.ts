@@ -18,6 +18,7 @@ export const CHECKPOINTS = [
   'dependant-stopped',
   'restart-begun',
   'member-updated',
+  'manifest-written',
   'unit-restarted',
   'verifying',
   'kept',

@@ -3,11 +3,12 @@ import { lstat, mkdir, mkdtemp, readFile, symlink, writeFile } from 'node:fs/pro
 import { dirname, join } from 'node:path';
 import type { Detected, DetectedUnit, SourceFile } from '../detect/detected.ts';
 import { componentFolder } from '../layout.ts';
-import type { Change, ComponentChange } from '../plan/change.ts';
+import type { Change, ComponentChange, FileChange } from '../plan/change.ts';
 import type { SignedChange } from '../sign/signed-change.ts';
 import { FakeNode } from './fake-node.ts';
 
-const USER = process.getuid?.() ?? 0;
+/** Owner of what needs no user of its own. */
+export const USER = process.getuid?.() ?? 0;
 /** Owner of etcd's keys: a user of its own where the test may give files away. */
 export const ETCD_USER = USER === 0 ? 4242 : USER;
 
@@ -55,17 +56,6 @@ export async function makeNode(parent: string, texts: FakeTexts = TEXTS): Promis
 
 /** The change of that node to mutual TLS. */
 export async function makeChange(node: FakeNode, texts: FakeTexts = TEXTS): Promise<Change> {
-  const source = async (path: string): Promise<SourceFile | undefined> => {
-    const text = await readFile(path, 'utf8').catch(() => undefined);
-    if (text === undefined) return undefined;
-    const { mode, uid, gid } = await lstat(path);
-    return { path, text, mode: mode & 0o7777, uid, gid };
-  };
-  const file = async (path: string, text: string, mode = 0o644) => ({
-    path,
-    before: await source(path),
-    after: { path, text, mode, uid: USER, gid: USER },
-  });
   const etcd: ComponentChange = {
     component: 'etcd',
     detected: detectedEtcd(node),
@@ -83,6 +73,7 @@ export async function makeChange(node: FakeNode, texts: FakeTexts = TEXTS): Prom
     ],
     memberUpdate: { memberId: '8e9e05c52164694d', before: node.peerUrls, after: ['https://10.0.0.1:2380'] },
     target: 'enforced',
+    takeUp: 'restart',
     summary: [],
   };
   const apiserver: ComponentChange = {
@@ -98,9 +89,22 @@ export async function makeChange(node: FakeNode, texts: FakeTexts = TEXTS): Prom
     files: [await file(node.dropIn('kube-apiserver.service'), '[Service]\n# new\n')],
     memberUpdate: undefined,
     target: 'enforced',
+    takeUp: 'restart',
     summary: [],
   };
   return { changeId: '20260101T000000Z-1a2b3c', components: [etcd, apiserver], fingerprint: 'f00d' };
+}
+
+/** A file as it is and as it shall be. */
+export async function file(path: string, text: string, mode = 0o644): Promise<FileChange> {
+  return { path, before: await source(path), after: { path, text, mode, uid: USER, gid: USER }, restarts: false };
+}
+
+async function source(path: string): Promise<SourceFile | undefined> {
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const { mode, uid, gid } = await lstat(path);
+  return { path, text, mode: mode & 0o7777, uid, gid };
 }
 
 /** The change with certificates; key and certificate of a slot tell that they belong together. */
@@ -127,8 +131,10 @@ export function fakeSigned(change: Change): SignedChange {
   };
 }
 
-function detectedUnit(node: FakeNode, name: string, uid: number): DetectedUnit {
+/** A unit that runs. */
+export function detectedUnit(node: FakeNode, name: string, uid: number): DetectedUnit {
   return {
+    kind: 'unit',
     name,
     files: [],
     command: [],
@@ -147,10 +153,11 @@ function detectedUnit(node: FakeNode, name: string, uid: number): DetectedUnit {
 function detectedEtcd(node: FakeNode): Detected {
   return {
     component: 'etcd',
-    unit: detectedUnit(node, 'etcd.service', ETCD_USER),
+    process: detectedUnit(node, 'etcd.service', ETCD_USER),
     version: '3.4.23',
     settings: new Map(),
     effectiveSettings: new Map(),
+    configFile: undefined,
     environmentFile: undefined,
     environmentFilePath: node.at('/etc/kube-mtls/etcd.env'),
   };
@@ -159,7 +166,7 @@ function detectedEtcd(node: FakeNode): Detected {
 function detectedApiserver(node: FakeNode): Detected {
   return {
     component: 'kube-apiserver',
-    unit: detectedUnit(node, 'kube-apiserver.service', USER),
+    process: detectedUnit(node, 'kube-apiserver.service', USER),
     version: '1.20.2',
     flags: new Map(),
     effectiveFlags: new Map(),

@@ -1,12 +1,13 @@
-/** A node for tests of the transaction: real files below a temporary root, a systemd and an etcd membership in memory. */
+/** A node for tests of the transaction: real files below a temporary root, a systemd, a kubelet and an etcd membership in memory. */
 import { randomBytes } from 'node:crypto';
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { silentLog } from '../../common/log/log.ts';
 import type { CommandResult, RunCommand } from '../../common/run/command.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
-import { componentFolder, type Layout, layoutBelow } from '../layout.ts';
+import { type Layout, layoutBelow } from '../layout.ts';
 import type { MemberUpdate } from '../plan/change.ts';
+import { FakeKubelet } from './fake-kubelet.ts';
 import type { Direction, TransactionDeps } from './transaction.ts';
 
 /** A unit of the fake systemd. */
@@ -19,6 +20,8 @@ export interface FakeUnit {
   /** Configuration that the running process read at its start. */
   running: string;
   starts: number;
+  /** True for a process that reads its files again by itself. */
+  live?: boolean;
 }
 
 /** Called at every step at which an agent can die or be refused; the name tells where. */
@@ -29,6 +32,7 @@ export class FakeNode {
   readonly layout: Layout;
   readonly clock = new FakeClock();
   readonly units = new Map<string, FakeUnit>();
+  readonly kubelet: FakeKubelet;
   /** Drop-ins as systemd read them last. */
   #loaded = new Map<string, string>();
   peerUrls = ['http://10.0.0.1:2380'];
@@ -41,18 +45,25 @@ export class FakeNode {
 
   constructor(root: string) {
     this.layout = layoutBelow(root);
-    for (const unit of ['etcd.service', 'kube-apiserver.service']) {
-      const invocationId = randomBytes(16).toString('hex');
-      this.units.set(unit, {
-        activeState: 'active',
-        subState: 'running',
-        unitFileState: 'enabled',
-        result: 'success',
-        invocationId,
-        running: '',
-        starts: 0,
-      });
-    }
+    this.kubelet = new FakeKubelet(this.layout, this.clock, async (component, manifest) => {
+      this.mismatches.push(...(await this.mismatchedPairs()));
+      return this.podConfiguration(component, manifest);
+    });
+    for (const unit of ['etcd.service', 'kube-apiserver.service']) this.addUnit(unit);
+  }
+
+  /** A unit that runs and is enabled. */
+  addUnit(name: string, live = false): void {
+    this.units.set(name, {
+      activeState: 'active',
+      subState: 'running',
+      unitFileState: 'enabled',
+      result: 'success',
+      invocationId: randomBytes(16).toString('hex'),
+      running: '',
+      starts: 0,
+      live,
+    });
   }
 
   /** Path on the node. */
@@ -70,13 +81,23 @@ export class FakeNode {
   deps(step: Step = async () => {}): TransactionDeps {
     return {
       layout: this.layout,
-      clock: this.clock,
+      clock: {
+        nowMs: () => this.clock.nowMs(),
+        // who waits lets the time pass and kubelet look
+        sleep: async (ms, signal) => {
+          signal?.throwIfAborted();
+          await step('sleep');
+          await this.kubelet.sync();
+          await this.clock.advance(ms);
+        },
+      },
       log: silentLog,
       checkpoint: (name) => step(name),
       currentCursor: async () => 's=1;i=2',
       run: async (argv, options) => {
         await step(`before ${argv.slice(0, 2).join(' ')}`);
-        const result = await this.#systemctl(argv, options);
+        const result =
+          argv[0] === 'kill' ? await this.#kill(Number(argv.at(-1))) : await this.#systemctl(argv, options);
         await step(`after ${argv.slice(0, 2).join(' ')}`);
         return result;
       },
@@ -90,21 +111,30 @@ export class FakeNode {
 
   /** What a process of this unit would read now. */
   async configuration(unit: string): Promise<string> {
-    const component = unit === 'etcd.service' ? 'etcd' : 'kube-apiserver';
-    const current = join(componentFolder(this.layout, component), 'current');
-    const names = (await readdir(current).catch(() => [])).sort();
     const parts = [this.#loaded.get(unit) ?? '(no drop-in)'];
     if (unit === 'etcd.service')
       parts.push(await readFile(this.at('/etc/kube-mtls/etcd.env'), 'utf8').catch(() => '-'));
-    for (const name of names) parts.push(`${name}: ${await readFile(join(current, name), 'utf8')}`);
+    parts.push(...(await this.#files(unit.replace('.service', ''))));
     return parts.join('\n');
+  }
+
+  /** What a container of this component would read now. */
+  async podConfiguration(component: string, manifest: string): Promise<string> {
+    return [manifest, ...(await this.#files(component))].join('\n');
+  }
+
+  /** The files that a component finds through its link. */
+  async #files(component: string): Promise<string[]> {
+    const current = join(this.layout.pkiFolder, component, 'current');
+    const names = (await readdir(current).catch(() => [])).sort();
+    return Promise.all(names.map(async (name) => `${name}: ${await readFile(join(current, name), 'utf8')}`));
   }
 
   /** Keys beside certificates that are not theirs, through the link. */
   async mismatchedPairs(): Promise<string[]> {
     const wrong: string[] = [];
-    for (const component of ['etcd', 'kube-apiserver'] as const) {
-      const current = join(componentFolder(this.layout, component), 'current');
+    for (const component of await readdir(this.layout.pkiFolder).catch(() => [])) {
+      const current = join(this.layout.pkiFolder, component, 'current');
       for (const name of await readdir(current).catch(() => [])) {
         if (!name.endsWith('.key')) continue;
         const key = await readFile(join(current, name), 'utf8');
@@ -144,6 +174,11 @@ export class FakeNode {
   dropIn(unit: string): string {
     return this.at(`/etc/systemd/system/${unit}.d/50-kube-mtls.conf`);
   }
+
+  #kill = async (pid: number): Promise<CommandResult> => {
+    if (await this.kubelet.kill(pid)) return { code: 0, stdout: '', stderr: '' };
+    return { code: 1, stdout: '', stderr: `kill: sending signal to ${pid} failed: No such process\n` };
+  };
 
   #systemctl: RunCommand = async (argv) => {
     const done: CommandResult = { code: 0, stdout: '', stderr: '' };
@@ -201,7 +236,7 @@ export class FakeNode {
       for (const name of (await readdir(folder)).sort()) {
         const path = join(folder, name);
         const label = `${shown}/${name}`;
-        if (label === '/var/lib/kube-mtls-agent') continue;
+        if (label === '/var/lib/kube-mtls-agent' || label === '/proc') continue;
         const stats = await lstat(path);
         const who = `${(stats.mode & 0o7777).toString(8)} ${stats.uid}:${stats.gid}`;
         if (stats.isSymbolicLink()) entries[label] = `link to ${await readlink(path)}`;

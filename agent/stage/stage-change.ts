@@ -3,17 +3,20 @@ import { dirname, join } from 'node:path';
 import { AppError, messageOf } from '../../common/errors/app-error.ts';
 import { makeFolder, syncFolder, writeAndSync } from '../../common/files/durable.ts';
 import type { Change, ComponentChange } from '../plan/change.ts';
+import { refOf } from '../process/process-ref.ts';
 import type { SignedChange } from '../sign/signed-change.ts';
 import { advanceChange, beginChange, changeFolder, listChanges } from './change-journal.ts';
 import { type ChangeRecord, type ComponentRecord, isFinished } from './change-record.ts';
 import { discardChange } from './discard-change.ts';
 import { inspectFile, isState, markOf } from './file-state.ts';
+import { fillChange } from './fill-change.ts';
 import type { TransactionDeps } from './transaction.ts';
 import { currentLink, folderOwnership, missingFolders, writeVersion } from './version-folder.ts';
 
 /** A change that is complete on disk and in no use. Only {@link stageChange} makes it. */
 export interface StagedChange {
   readonly stage: 'staged';
+  /** With every placeholder in its files filled, so that embedded keys are in it. */
   readonly change: Change;
   readonly record: ChangeRecord;
 }
@@ -33,7 +36,7 @@ interface Copy {
  */
 export async function stageChange(deps: TransactionDeps, signed: SignedChange): Promise<StagedChange> {
   const { layout } = deps;
-  const { change } = signed;
+  const change = fillChange(signed);
   await refuseUnfinished(deps);
   const copies: Copy[] = [];
   const components: ComponentRecord[] = [];
@@ -101,6 +104,7 @@ async function describe(change: Change, component: ComponentChange, copies: Copy
       path: file.path,
       before: state.kind === 'file' ? { ...state.mark, copy } : null,
       after: markOf(file.after),
+      restarts: file.restarts,
     });
   }
   const link = await inspectFile(currentLink(component.folder));
@@ -113,14 +117,15 @@ async function describe(change: Change, component: ComponentChange, copies: Copy
   }
   return {
     component: component.component,
-    unit: component.detected.unit.name,
+    process: refOf(component.detected.process),
+    takeUp: component.takeUp,
     folder: component.folder,
     oldTarget: link.kind === 'link' ? link.target : null,
     newTarget,
     files,
     memberUpdate: component.memberUpdate ?? null,
     memberUpdateBegun: false,
-    unitBefore: null,
+    processBefore: null,
     restartBegun: false,
     restoredInvocationId: null,
   };

@@ -7,6 +7,14 @@ import type { ComponentChange } from '../plan/change.ts';
 import type { SignedChange } from '../sign/signed-change.ts';
 import { absent } from './file-state.ts';
 
+/** A file of a version. */
+export interface VersionFile {
+  /** "serving.crt". */
+  name: string;
+  content: string;
+  ownership: Ownership;
+}
+
 /** The link that is the one switch of a component. */
 export function currentLink(folder: string): string {
   return join(folder, 'current');
@@ -18,7 +26,19 @@ export function currentLink(folder: string): string {
  */
 export async function writeVersion(signed: SignedChange, component: ComponentChange, target: string): Promise<void> {
   const folder = join(component.folder, target);
-  const files: [name: string, content: string, ownership: Ownership][] = [];
+  const files = versionFiles(signed, component);
+  await mkdir(folder, { mode: 0o700 });
+  for (const { name, content, ownership } of files) await writeAndSync(join(folder, name), content, ownership);
+  await makeFolder(folder, folderOwnership(component));
+}
+
+/**
+ * The files of a component's new version.
+ *
+ * @throws AppError 'internal' when the signed change does not hold what the plan wants
+ */
+export function versionFiles(signed: SignedChange, component: ComponentChange): VersionFile[] {
+  const files: VersionFile[] = [];
   const open = { mode: 0o644, uid: ownUser(), gid: component.gid };
   for (const slot of component.slots) {
     const issued = signed.certificates.find(
@@ -26,16 +46,15 @@ export async function writeVersion(signed: SignedChange, component: ComponentCha
     );
     if (issued === undefined) throw missing(component, `${slot.file}.crt`);
     const owner = { mode: 0o600, uid: component.uid, gid: component.gid };
-    files.push([`${slot.file}.key`, issued.keyPem, owner], [`${slot.file}.crt`, issued.certificatePem, open]);
+    files.push({ name: `${slot.file}.key`, content: issued.keyPem, ownership: owner });
+    files.push({ name: `${slot.file}.crt`, content: issued.certificatePem, ownership: open });
   }
   for (const wanted of component.bundles) {
     const bundle = signed.bundles.find((each) => each.authority === wanted.authority);
     if (bundle === undefined) throw missing(component, wanted.file);
-    files.push([wanted.file, bundle.rootsPem, open]);
+    files.push({ name: wanted.file, content: bundle.rootsPem, ownership: open });
   }
-  await mkdir(folder, { mode: 0o700 });
-  for (const [name, content, ownership] of files) await writeAndSync(join(folder, name), content, ownership);
-  await makeFolder(folder, folderOwnership(component));
+  return files;
 }
 
 /**

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../common/errors/app-error.ts';
 import { makeFolder, removeDurably, switchSymlink, syncFolder, writeFileDurably } from '../../common/files/durable.ts';
+import type { Component } from '../../common/names/names.ts';
 import { advanceChange, changeFolder, evidenceFolder } from '../stage/change-journal.ts';
 import type { ChangeRecord, ComponentRecord, FileRecord } from '../stage/change-record.ts';
 import { absent, type FileState, inspectFile, isState, sha256, sweepAsides } from '../stage/file-state.ts';
@@ -11,7 +12,8 @@ import { currentLink } from '../stage/version-folder.ts';
 
 /**
  * Restores in the reverse order of apply: what refers to the new certificates goes first, the link last. What somebody else wrote
- * meanwhile is kept as evidence before it is replaced. May be repeated after a crash at any point.
+ * meanwhile is kept as evidence before it is replaced. Manifests of static pods are left to {@link restoreManifests}, since that
+ * restarts the pod. May be repeated after a crash at any point.
  *
  * @param record - in state undoing
  * @returns the record with the foreign files noted
@@ -22,10 +24,30 @@ export async function restoreFiles(deps: TransactionDeps, record: ChangeRecord):
   for (const component of record.components.toReversed()) {
     for (const file of component.files.toReversed()) {
       await sweepAsides(file.path);
-      at = await restoreFile(deps, at, file);
+      if (!file.restarts) at = await restoreFile(deps, at, file);
     }
     await sweepAsides(currentLink(component.folder));
     at = await restoreLink(deps, at, component);
+  }
+  return at;
+}
+
+/**
+ * Restores the manifests of one component, as {@link restoreFiles} does with the other files.
+ *
+ * @param record - in state undoing
+ * @returns the record with the foreign files noted
+ * @throws AppError 'internal' when a copy is damaged, 'conflict' when a folder stands where a manifest was
+ */
+export async function restoreManifests(
+  deps: TransactionDeps,
+  record: ChangeRecord,
+  component: Component,
+): Promise<ChangeRecord> {
+  let at = record;
+  const files = record.components.find((each) => each.component === component)?.files ?? [];
+  for (const file of files.toReversed()) {
+    if (file.restarts) at = await restoreFile(deps, at, file);
   }
   return at;
 }

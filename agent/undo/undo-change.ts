@@ -2,21 +2,15 @@
 import { AppError, messageOf } from '../../common/errors/app-error.ts';
 import { runChecked } from '../../common/run/command.ts';
 import type { MemberUpdate } from '../plan/change.ts';
-import { type RestartedUnit, restartUnit } from '../restart/restart-unit.ts';
-import { dependantsOf, stopUnit } from '../restart/stop-dependants.ts';
-import { showUnit, type UnitState } from '../restart/unit-state.ts';
+import type { RestartedUnit } from '../restart/restart-unit.ts';
+import { dependantUnits, stopUnit } from '../restart/stop-dependants.ts';
 import { advanceChange, freeReserve, loadChange } from '../stage/change-journal.ts';
-import {
-  type ChangeRecord,
-  type ComponentRecord,
-  isBeforeSwitch,
-  permitOf,
-  withComponent,
-} from '../stage/change-record.ts';
+import { type ChangeRecord, isBeforeSwitch, permitOf, withComponent } from '../stage/change-record.ts';
 import { discardChange } from '../stage/discard-change.ts';
 import type { TransactionDeps } from '../stage/transaction.ts';
 import { removeFolders, removeVersion } from '../stage/version-folder.ts';
 import { restoreFiles } from './restore-files.ts';
+import { isUnitDisturbed, noteWrittenManifests, restoreProcess } from './restore-process.ts';
 
 /** A change that is no more: the node's files are as they were before it. Only {@link undoChange} makes it. */
 export interface UndoneChange {
@@ -26,7 +20,7 @@ export interface UndoneChange {
   /** 'discarded' when nothing was switched yet, so that nothing was restarted either. */
   readonly outcome: 'undone' | 'discarded';
   readonly reason: string;
-  /** Units that were restarted with the old files; one that is not ok has to be reported as failed. */
+  /** What was restarted with the old files; one that is not ok has to be reported as failed. */
   readonly units: readonly RestartedUnit[];
   /** True when all of them came back. */
   readonly ok: boolean;
@@ -35,8 +29,8 @@ export interface UndoneChange {
 }
 
 /**
- * Undoes a change that failed or was interrupted: files, links, systemd's view, the etcd membership, and a restart of exactly the units
- * that were disturbed. Reads the journal anew, so that any older record of the change will do. May be repeated after a
+ * Undoes a change that failed or was interrupted: files, links, systemd's view, the etcd membership, and a restart of exactly what
+ * was disturbed. A static pod restarts when its manifest is put back, so that is done in its turn. Reads the journal anew, so that any older record of the change will do. May be repeated after a
  * crash or an error; the first reason stays. The journal stays as undone until forgetChange.
  *
  * @param reason - why, for a person
@@ -64,6 +58,7 @@ export async function undoChange(
     reason: state.name === 'undoing' ? state.reason : reason,
   } as const;
   await freeReserve(layout, record.changeId);
+  if (state.name !== 'undoing') record = await noteWrittenManifests(record);
   record = await advanceChange(layout, record, undoing);
   await deps.checkpoint('undoing');
   record = await restoreFiles(deps, record);
@@ -76,10 +71,11 @@ export async function undoChange(
     const update = component.memberUpdateBegun ? component.memberUpdate : null;
     // With the new process still up its member can agree to the old URLs itself; when it is down, the old process comes first.
     let known = update === null || (await tryUpdate(deps, record, update, signal));
-    const restored = await restoreProcess(deps, component, signal);
-    if (restored !== undefined) {
-      units.push(restored);
-      const patch = { restoredInvocationId: restored.invocationId };
+    const restored = await restoreProcess(deps, record, component.component, signal);
+    record = restored.record;
+    if (restored.restarted !== undefined) {
+      units.push(restored.restarted);
+      const patch = { restoredInvocationId: restored.restarted.invocationId };
       record = await advanceChange(layout, withComponent(record, component.component, patch), undoing);
       await deps.checkpoint('unit-restored');
     }
@@ -104,38 +100,16 @@ async function stopDependants(
   { components }: ChangeRecord,
   signal?: AbortSignal,
 ): Promise<void> {
-  const [etcd] = components;
-  if (etcd === undefined || !(await isUnitDisturbed(deps, etcd, signal))) return;
-  for (const component of dependantsOf(components)) {
-    if (!(await isUnitDisturbed(deps, component, signal))) continue;
-    await stopUnit(deps.run, component.unit, signal);
+  const etcd = components.find(({ component }) => component === 'etcd');
+  if (etcd === undefined) return;
+  const isRestored = etcd.process.kind === 'static-pod' ? etcd.restartBegun : await isUnitDisturbed(deps, etcd, signal);
+  if (!isRestored) return;
+  for (const { component, unit } of dependantUnits(components)) {
+    const entry = components.find((each) => each.component === component);
+    if (entry === undefined || !(await isUnitDisturbed(deps, entry, signal))) continue;
+    await stopUnit(deps.run, unit, signal);
     await deps.checkpoint('undo-dependant-stopped');
   }
-}
-
-async function isUnitDisturbed(
-  deps: TransactionDeps,
-  component: ComponentRecord,
-  signal?: AbortSignal,
-): Promise<boolean> {
-  const state = await showUnit(deps.run, component.unit, signal).catch(gone);
-  return state !== undefined && isDisturbed(component, state);
-}
-
-/** Restarts a component's process with the old files; undefined when it was not disturbed. */
-async function restoreProcess(
-  deps: TransactionDeps,
-  { component, unit, ...record }: ComponentRecord,
-  signal?: AbortSignal,
-): Promise<RestartedUnit | undefined> {
-  const state = await showUnit(deps.run, unit, signal).catch(gone);
-  if (state === undefined) {
-    const detail = 'there is no such unit any more';
-    return { component, unit, cursor: '', startedAtMs: deps.clock.nowMs(), invocationId: '', ok: false, detail };
-  }
-  if (!isDisturbed(record, state)) return undefined;
-  await deps.run(['systemctl', 'reset-failed', '--', unit]); // fails for a unit that did not fail
-  return restartUnit(deps, component, unit, signal);
 }
 
 async function tryUpdate(
@@ -155,23 +129,6 @@ async function tryUpdate(
     });
     return false;
   }
-}
-
-/** True when the process may have read anything of the new files, or ended because of them. */
-function isDisturbed(record: Omit<ComponentRecord, 'component' | 'unit'>, now: UnitState): boolean {
-  const { unitBefore, restartBegun, restoredInvocationId } = record;
-  if (unitBefore === null) return false;
-  const active = now.activeState === 'active';
-  if (active && now.invocationId === restoredInvocationId) return false;
-  const fresh = now.invocationId !== unitBefore.invocationId;
-  if (!unitBefore.wanted) return active && fresh;
-  return restartBegun || fresh || (!active && unitBefore.activeState === 'active');
-}
-
-/** A unit that is gone cannot keep the files from being restored. */
-function gone(error: unknown): undefined {
-  if (error instanceof AppError && error.reason === 'not-found') return;
-  throw error;
 }
 
 function result(

@@ -15,7 +15,7 @@ export interface PeersSubject {
   component: Component;
   /** "host:port", as peers write them. */
   endpoints: string[];
-  /** Serial of the serving certificate. */
+  /** Serial of the serving certificate; '' where it is not ours and nobody knows it. */
   serial: string;
   /** When the new process started, by this node's clock. */
   sinceMs: number;

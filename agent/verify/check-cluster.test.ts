@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { before, describe, it, type TestContext } from 'node:test';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import type { Detected } from '../detect/detected.ts';
@@ -6,7 +8,7 @@ import { checkCluster } from './check-cluster.ts';
 import { detectedApiserver, detectedEtcd, detectedKubelet } from './detected-for-tests.ts';
 import type { Expectation } from './expectation.ts';
 import { noPatience, type Patience } from './patience.ts';
-import { folderOf, type TestAuthority, type TestLeaf, testAuthority } from './pki-for-tests.ts';
+import { folderOf, kubeconfigText, type TestAuthority, type TestLeaf, testAuthority } from './pki-for-tests.ts';
 import type { Probe, ProbeOutcome } from './probe.ts';
 
 const signal = new AbortController().signal;
@@ -42,8 +44,9 @@ describe('checkCluster', () => {
     return {
       detected,
       folder: await folderOf(test, { 'probe-client': client, client, 'healthcheck-client': client }),
-      serials: new Map(),
+      serials: new Map([['client', client.serial]]),
       target: 'enforced',
+      live: false,
       rootsPem: new Map([
         ['kubernetes', authority.rootsPem],
         ['etcd', authority.rootsPem],
@@ -51,10 +54,17 @@ describe('checkCluster', () => {
     };
   }
 
-  async function check(test: TestContext, detected: Detected, answers: Answers, startedAtMs = 0) {
+  async function check(
+    test: TestContext,
+    detected: Detected,
+    answers: Answers,
+    startedAtMs = 0,
+    change: Partial<Expectation> = {},
+  ) {
     const { probe, asked } = fakeProbe(answers);
+    const expected = { ...(await expectation(test, detected)), ...change };
     const deps = { clock: new FakeClock(), probe };
-    const outcome = await checkCluster(deps, await expectation(test, detected), startedAtMs, noPatience, signal);
+    const outcome = await checkCluster(deps, expected, startedAtMs, noPatience, signal);
     return { outcome, asked, lines: outcome.evidence.map(({ source, line }) => `${source}: ${line}`).join('\n') };
   }
 
@@ -100,14 +110,18 @@ describe('checkCluster', () => {
   });
 
   describe('of a kubelet', () => {
-    const kubeconfig = `current-context: c
-contexts: [{name: c, context: {cluster: c, user: u}}]
-clusters: [{name: c, cluster: {server: 'https://10.0.0.1:6443'}}]
-users: [{name: u, user: {}}]
-`;
-    const detected = detectedKubelet({ kubeconfig });
-    const nodePath = '10.0.0.1 /api/v1/nodes/w1';
-    const leasePath = '10.0.0.1 /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/w1';
+    /** Checks a kubelet by its kubeconfig on disk. */
+    async function checkKubelet(
+      test: TestContext,
+      answers: Answers,
+      { shows = client, trusts = authority, change = {} as Partial<Expectation> } = {},
+    ) {
+      const kubeconfigPath = join(await folderOf(test, {}), 'kubelet.conf');
+      await writeFile(kubeconfigPath, kubeconfigText(6443, trusts.rootsPem, shows));
+      return check(test, detectedKubelet({ kubeconfigPath }), answers, startedAtMs, change);
+    }
+    const nodePath = '127.0.0.1 /api/v1/nodes/w1';
+    const leasePath = '127.0.0.1 /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/w1';
     const startedAtMs = Date.UTC(2026, 0, 1, 12);
     const node = (status: string, message = 'kubelet is posting ready status') => ({
       status: {
@@ -122,22 +136,33 @@ users: [{name: u, user: {}}]
 
     it('passes when the node is Ready and the lease was renewed by the new process', async (test) => {
       const answers = { [nodePath]: answered(200, node('True')), [leasePath]: fresh };
-      const { outcome, asked, lines } = await check(test, detected, answers, startedAtMs);
+      const { outcome, asked, lines } = await checkKubelet(test, answers);
       assert.equal(outcome.result, 'passed', lines);
       assert.match(lines, /Ready=True/);
       assert.ok(asked.every((each) => each.endsWith('with certificate')));
     });
 
+    it('has to show the new certificate and to trust every root, unless it is only made to trust', async (test) => {
+      const answers = { [nodePath]: answered(200, node('True')), [leasePath]: fresh };
+      const shows = await authority.issue();
+      const other = await checkKubelet(test, answers, { shows });
+      assert.match(other.outcome.summary, new RegExp(`instead of the new one with serial ${client.serial}`));
+      const distrusting = await checkKubelet(test, answers, { trusts: await testAuthority('kubernetes') });
+      assert.match(distrusting.outcome.summary, /does not trust the root CN=kubernetes/);
+      const change = { target: 'trusting' as const, serials: new Map<string, string>() };
+      assert.equal((await checkKubelet(test, answers, { shows, change })).outcome.result, 'passed');
+    });
+
     it('takes Ready alone where leases cannot be read', async (test) => {
       const answers = { [nodePath]: answered(200, node('True')), [leasePath]: answered(404, 'not found') };
-      assert.equal((await check(test, detected, answers, startedAtMs)).outcome.result, 'passed');
+      assert.equal((await checkKubelet(test, answers)).outcome.result, 'passed');
     });
 
     const failures: { what: string; answers: Answers; why: RegExp }[] = [
       {
         what: 'a lease that only the old process renewed, although the node still says Ready',
         answers: { [nodePath]: answered(200, node('True')), [leasePath]: lease('2026-01-01T11:59:59.000000Z') },
-        why: /not since the kubelet started/,
+        why: /not since the kubelet was to use its new files/,
       },
       {
         what: 'a client certificate that is not believed',
@@ -163,7 +188,7 @@ users: [{name: u, user: {}}]
     ];
     for (const { what, answers, why } of failures) {
       it(`fails for ${what}`, async (test) => {
-        const { outcome } = await check(test, detected, answers, startedAtMs);
+        const { outcome } = await checkKubelet(test, answers);
         assert.equal(outcome.result, 'failed');
         assert.match(outcome.summary, why);
       });
@@ -208,6 +233,28 @@ users: [{name: u, user: {}}]
         asked.filter((each) => !each.startsWith('10.0.0.1 ')),
         [],
       );
+    });
+
+    it('reaches a member whose turn to trust is still to come with its own certificate', async (test) => {
+      const files = await folderOf(test, { server: await authority.issue() });
+      const settings = { 'cert-file': join(files, 'server.crt'), 'key-file': join(files, 'server.key') };
+      const trusting = detectedEtcd({ 'listen-client-urls': 'https://10.0.0.1:2379', ...settings });
+      const answers: Answers = {
+        ...own,
+        '10.0.0.1 /v3/cluster/member/list': members({ name: 'cp2', clientURLs: ['https://10.0.0.2:2379'] }),
+      };
+      const ownPem = await readFile(join(files, 'server.crt'), 'utf8');
+      const { probe } = fakeProbe(answers);
+      const other: Probe = async (request) => {
+        if (request.host !== '10.0.0.2') return probe(request);
+        if (request.tls?.client?.certPem === ownPem) return healthy;
+        return { kind: 'refused', by: 'tls-alert', detail: 'bad certificate', served: undefined };
+      };
+      const expected = await expectation(test, trusting);
+      const ask = (target: 'trusting' | 'enforced') =>
+        checkCluster({ clock: new FakeClock(), probe: other }, { ...expected, target }, 0, noPatience, signal);
+      assert.equal((await ask('trusting')).result, 'passed');
+      assert.equal((await ask('enforced')).result, 'failed');
     });
 
     const failures: { what: string; answers: Answers; why: RegExp }[] = [

@@ -5,14 +5,14 @@ import type { TLSSocket } from 'node:tls';
 import { systemClock } from '../../common/time/clock.ts';
 import type { Detected } from '../detect/detected.ts';
 import { checkHandshake } from './check-handshake.ts';
-import { detectedApiserver, detectedEtcd, detectedKubelet } from './detected-for-tests.ts';
+import { detectedApiserver, detectedEtcd, detectedKubelet, detectedManager } from './detected-for-tests.ts';
 import type { Expectation } from './expectation.ts';
 import { noPatience } from './patience.ts';
 import { folderOf, serveTls, type TestAuthority, type TestLeaf, testAuthority } from './pki-for-tests.ts';
 import { probe } from './probe.ts';
 
 /** What a server says to a caller: undefined for one without a certificate, '' for one that is not believed. */
-type Say = (user: string | undefined) => { status: number; body?: string };
+type Say = (user: string | undefined, path: string) => { status: number; body?: string };
 
 const USER = 'kube-mtls:probe:w1';
 
@@ -21,6 +21,12 @@ const apiserver: Say = (user) => (user === undefined ? { status: 403 } : { statu
 const kubelet: Say = (user) => {
   if (user === undefined || user === '') return { status: 401, body: 'Unauthorized' };
   return { status: 403, body: `Forbidden (user=${user}, verb=get, resource=nodes, subresource=proxy)` };
+};
+
+const manager: Say = (user, path) => {
+  if (path === '/healthz') return { status: user === '' ? 401 : 200, body: 'ok' };
+  if (user === '') return { status: 401, body: 'Unauthorized' };
+  return { status: 403, body: `forbidden: User "${user ?? 'system:anonymous'}" cannot get path "${path}"` };
 };
 
 describe('checkHandshake', () => {
@@ -41,7 +47,7 @@ describe('checkHandshake', () => {
       test,
       leaf,
       (request, response) => {
-        const { status, body } = say(userOf(request));
+        const { status, body } = say(userOf(request), request.url ?? '');
         response.writeHead(status).end(body);
       },
       options,
@@ -49,12 +55,13 @@ describe('checkHandshake', () => {
     return String(port);
   }
 
-  async function check(test: TestContext, detected: Detected, serial = serving.serial) {
+  async function check(test: TestContext, detected: Detected, serial = serving.serial, live = false) {
     const expectation: Expectation = {
       detected,
       folder: await folderOf(test, { 'probe-client': client }),
       serials: new Map([['serving', serial]]),
       target: 'enforced',
+      live,
       rootsPem: new Map([['kubernetes', authority.rootsPem]]),
     };
     const signal = new AbortController().signal;
@@ -63,6 +70,16 @@ describe('checkHandshake', () => {
 
   const both: { what: string; say: Say; detected(port: string): Detected }[] = [
     { what: 'API server', say: apiserver, detected: (port) => detectedApiserver({ 'secure-port': port }) },
+    {
+      what: 'controller manager',
+      say: manager,
+      detected: (port) => detectedManager('kube-controller-manager', { 'secure-port': port }),
+    },
+    {
+      what: 'scheduler',
+      say: manager,
+      detected: (port) => detectedManager('kube-scheduler', { 'secure-port': port, 'bind-address': '127.0.0.1' }),
+    },
     { what: 'kubelet', say: kubelet, detected: (port) => detectedKubelet({ flags: { port } }) },
   ];
   for (const { what, say, detected } of both) {
@@ -89,7 +106,7 @@ describe('checkHandshake', () => {
       });
 
       it('fails with a certificate that does not name the node', async (test) => {
-        const nameless = await authority.issue({ dnsNames: ['other'] });
+        const nameless = await authority.issue({ dnsNames: ['other'], ipAddresses: ['10.9.9.9'] });
         const outcome = await check(test, detected(await serve(test, say, nameless)));
         assert.equal(outcome.result, 'failed');
         assert.match(outcome.summary, /wrong-name/);
@@ -102,7 +119,7 @@ describe('checkHandshake', () => {
       });
 
       it('fails when callers without a certificate are let in', async (test) => {
-        const outcome = await check(test, detected(await serve(test, (user) => say(user ?? USER))));
+        const outcome = await check(test, detected(await serve(test, (user, path) => say(user ?? USER, path))));
         assert.equal(outcome.result, 'failed');
         assert.match(outcome.summary, /without certificate: answered/);
       });
@@ -110,24 +127,64 @@ describe('checkHandshake', () => {
   }
 
   it('fails for an API server that believes a certificate of another CA with the same name', async (test) => {
-    const gullible: Say = (user) => apiserver(user === '' ? 'stranger' : user);
+    const gullible: Say = (user) => apiserver(user === '' ? 'stranger' : user, '/apis');
     const outcome = await check(test, detectedApiserver({ 'secure-port': await serve(test, gullible) }));
     assert.equal(outcome.result, 'failed');
     assert.match(outcome.summary, /certificate of another CA: answered 200/);
   });
 
   it('fails for a kubelet that takes us for somebody else', async (test) => {
-    const confused: Say = (user) => kubelet(user === USER ? 'system:anonymous' : user);
+    const confused: Say = (user) => kubelet(user === USER ? 'system:anonymous' : user, '/healthz');
     const outcome = await check(test, detectedKubelet({ flags: { port: await serve(test, confused) } }));
     assert.equal(outcome.result, 'failed');
     assert.match(outcome.summary, /instead of 403 that names kube-mtls:probe:w1/);
+  });
+
+  it('fails for a manager that is not healthy, that takes us for somebody else, or that believes another CA', async (test) => {
+    const wrong: [Say, RegExp][] = [
+      [
+        (user, path) => (path === '/healthz' ? { status: 500, body: 'leaderElection' } : manager(user, path)),
+        /500 .*leader/,
+      ],
+      [
+        (user, path) => manager(user === USER ? 'system:kube-scheduler' : user, path),
+        /instead of 403 that names kube-mtls/,
+      ],
+      [(user, path) => manager(user === '' ? 'stranger' : user, path), /certificate of another CA: answered 403/],
+    ];
+    for (const [say, why] of wrong) {
+      const detected = detectedManager('kube-scheduler', { 'secure-port': await serve(test, say) });
+      const outcome = await check(test, detected);
+      assert.equal(outcome.result, 'failed');
+      assert.match(outcome.summary, why);
+    }
+  });
+
+  it('says why a manager that serves nothing is not probed', async (test) => {
+    const outcome = await check(test, detectedManager('kube-scheduler', { 'secure-port': '0' }));
+    assert.deepEqual([outcome.result, outcome.summary], ['skipped', 'kube-scheduler serves nothing (--secure-port=0)']);
+  });
+
+  it('says of a process that was left running that it still shows the certificate from before', async (test) => {
+    const detected = detectedApiserver({ 'secure-port': await serve(test, apiserver) });
+    const outcome = await check(test, detected, 'abc', true);
+    assert.equal(outcome.result, 'failed');
+    const words = `still shows serial ${serving.serial} from before; it did not take up the new files within 150 s`;
+    assert.match(outcome.summary, new RegExp(words));
   });
 
   it('rejects without roots, instead of verifying against nothing', async (test) => {
     const detected = detectedApiserver({ 'secure-port': '1' });
     const folder = await folderOf(test, { 'probe-client': client });
     const serials = new Map([['serving', 'abc']]);
-    const expectation: Expectation = { detected, folder, serials, target: 'enforced', rootsPem: new Map() };
+    const expectation: Expectation = {
+      detected,
+      folder,
+      serials,
+      target: 'enforced',
+      live: false,
+      rootsPem: new Map(),
+    };
     const signal = new AbortController().signal;
     await assert.rejects(checkHandshake({ clock: systemClock, probe }, expectation, noPatience, signal), {
       reason: 'invalid-request',
@@ -144,6 +201,7 @@ describe('checkHandshake', () => {
       folder: '/nowhere',
       serials: new Map(),
       target: 'prepared',
+      live: false,
       rootsPem: new Map(),
     };
     const signal = new AbortController().signal;

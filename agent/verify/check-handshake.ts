@@ -1,10 +1,8 @@
 /** The proof by live handshakes: new connections show the new certificate, and callers without a good one get nowhere. */
 import type { Clock } from '../../common/time/clock.ts';
 import type { CheckOutcome } from './checks.ts';
-import { etcdHandshake } from './etcd-handshake.ts';
 import type { Expectation } from './expectation.ts';
-import { apiserverHandshake } from './kube-apiserver-handshake.ts';
-import { kubeletHandshake } from './kubelet-handshake.ts';
+import { liveChecks } from './live-checks.ts';
 import { type Patience, retryUntilGood } from './patience.ts';
 import type { Probe } from './probe.ts';
 
@@ -26,15 +24,6 @@ export function checkHandshake(
   patience: Patience,
   signal: AbortSignal,
 ): Promise<CheckOutcome> {
-  return retryUntilGood(deps.clock, patience, signal, () => {
-    const { detected } = expectation;
-    switch (detected.component) {
-      case 'etcd':
-        return etcdHandshake(deps, { ...expectation, detected }, signal);
-      case 'kube-apiserver':
-        return apiserverHandshake(deps, { ...expectation, detected }, signal);
-      case 'kubelet':
-        return kubeletHandshake(deps, { ...expectation, detected }, signal);
-    }
-  });
+  const { handshake } = liveChecks(deps, expectation, signal);
+  return retryUntilGood(deps.clock, patience, signal, handshake);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { detectedApiserver, detectedEtcd, detectedKubelet } from './detected-for-tests.ts';
+import { detectedApiserver, detectedEtcd, detectedKubelet, detectedManager } from './detected-for-tests.ts';
 import {
   apiserverEndpoints,
   type Endpoint,
@@ -9,6 +9,7 @@ import {
   etcdPeerEndpoints,
   hostPort,
   kubeletEndpoints,
+  managerEndpoints,
   parseHostPort,
 } from './endpoints.ts';
 
@@ -99,6 +100,36 @@ describe('kubeletEndpoints', () => {
   for (const { what, want, ...texts } of cases) {
     it(`takes ${what}`, () => assert.deepEqual(kubeletEndpoints(detectedKubelet(texts)).map(text), want));
   }
+});
+
+describe('kubeletEndpoints of a kubelet with drop-ins', () => {
+  it('takes what the last of them says, in the order of their names', () => {
+    const file = (path: string, text: string) => ({ path, text, mode: 0o600, uid: 0, gid: 0 });
+    const detected = {
+      ...detectedKubelet({ config: 'port: 1\naddress: 10.0.0.1' }),
+      configDropIns: [file('/d/10-a.conf', 'port: 2'), file('/d/90-z.conf', 'port: 4')],
+      configDropIn: file('/d/50-kube-mtls.conf', 'port: 3'),
+    };
+    assert.deepEqual(kubeletEndpoints(detected).map(text), ['https 10.0.0.1:4 as w1']);
+  });
+});
+
+describe('managerEndpoints', () => {
+  const cases: { flags: Record<string, string>; want: string[] }[] = [
+    { flags: {}, want: ['https 127.0.0.1:10257 as 127.0.0.1'] },
+    { flags: { 'bind-address': '::' }, want: ['https 127.0.0.1:10257 as 127.0.0.1'] },
+    { flags: { 'bind-address': '10.0.0.1', 'secure-port': '1' }, want: ['https 10.0.0.1:1 as 10.0.0.1'] },
+    { flags: { 'secure-port': '0' }, want: [] },
+  ];
+  for (const { flags, want } of cases) {
+    it(`of ${JSON.stringify(flags)} is ${want.join() || 'none'}`, () => {
+      assert.deepEqual(managerEndpoints(detectedManager('kube-controller-manager', flags)).map(text), want);
+    });
+  }
+
+  it('knows the port of a scheduler', () => {
+    assert.equal(managerEndpoints(detectedManager('kube-scheduler', {}))[0]?.port, 10259);
+  });
 });
 
 describe('parseHostPort', () => {

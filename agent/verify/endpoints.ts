@@ -1,7 +1,8 @@
 /** Where the components of this node serve, as seen from the node itself, and under which names. */
 import { isIP } from 'node:net';
 import { parse } from 'yaml';
-import type { DetectedApiserver, DetectedEtcd, DetectedKubelet } from '../detect/detected.ts';
+import type { DetectedApiserver, DetectedEtcd, DetectedKubelet, DetectedManager } from '../detect/detected.ts';
+import type { Target } from '../plan/change.ts';
 
 /** An address to connect to, and a name that the certificate served there has to be valid for. */
 export interface Endpoint {
@@ -17,17 +18,20 @@ export interface Endpoint {
 const ETCD_CLIENT_DEFAULT = 'http://localhost:2379';
 const ETCD_PEER_DEFAULT = 'http://localhost:2380';
 
+/** Kubernetes' own defaults of --secure-port. */
+const MANAGER_PORT = { 'kube-controller-manager': 10257, 'kube-scheduler': 10259 } as const;
+
 /** Settings of an etcd member by flag name: those of a plan, or those in force. */
 type EtcdSettings = DetectedEtcd['settings'];
 
 /** Where a member listens for clients. Once `enforced`, every URL is https whatever the settings say. */
-export function etcdClientEndpoints(settings: EtcdSettings, target: 'prepared' | 'enforced'): Endpoint[] {
+export function etcdClientEndpoints(settings: EtcdSettings, target: Target): Endpoint[] {
   const listen = settings.get('listen-client-urls')?.value ?? ETCD_CLIENT_DEFAULT;
   return listeners(listen, settings.get('advertise-client-urls')?.value, target);
 }
 
 /** Where a member listens for peers. Once `enforced`, every URL is https whatever the settings say. */
-export function etcdPeerEndpoints(settings: EtcdSettings, target: 'prepared' | 'enforced'): Endpoint[] {
+export function etcdPeerEndpoints(settings: EtcdSettings, target: Target): Endpoint[] {
   const listen = settings.get('listen-peer-urls')?.value ?? ETCD_PEER_DEFAULT;
   return listeners(listen, settings.get('initial-advertise-peer-urls')?.value, target);
 }
@@ -47,11 +51,33 @@ export function apiserverEndpoints(detected: DetectedApiserver): Endpoint[] {
 /** Where a kubelet listens, once by the name of its node and once by its address where that is set. */
 export function kubeletEndpoints(detected: DetectedKubelet): Endpoint[] {
   const flag = (name: string) => detected.flags.get(name)?.at(-1);
-  const config: unknown = detected.config === undefined ? {} : parse(detected.config.text);
-  const bind = flag('address') ?? textOf(config, 'address') ?? '0.0.0.0';
-  const port = Number(flag('port') ?? textOf(config, 'port') ?? '10250');
+  const bind = flag('address') ?? kubeletSetting(detected, 'address') ?? '0.0.0.0';
+  const port = Number(flag('port') ?? kubeletSetting(detected, 'port') ?? '10250');
   const nodeAddresses = (flag('node-ip') ?? '').split(',').filter((ip) => isIP(ip) !== 0 && !isWildcard(ip));
   return [detected.nodeName, ...nodeAddresses].map((name) => ({ scheme: 'https', host: reachable(bind), port, name }));
+}
+
+/** What a kubelet's configuration says at its top: its drop-ins win over the file, and the last of them over the others. */
+export function kubeletSetting(detected: DetectedKubelet, key: string): string | undefined {
+  const { config, configDropIns, configDropIn } = detected;
+  // files apply in the order of their names (kubelet, --config-dir)
+  const dropIns = [...configDropIns, ...(configDropIn === undefined ? [] : [configDropIn])].sort((a, b) =>
+    a.path < b.path ? -1 : 1,
+  );
+  const files = config === undefined ? dropIns : [config, ...dropIns];
+  return files.map(({ text }) => textOf(parse(text), key)).findLast((value) => value !== undefined);
+}
+
+/**
+ * Where a controller manager or a scheduler serves; nowhere with --secure-port=0. Its certificate names loopback, so that a
+ * listener on all addresses is verified by that.
+ */
+export function managerEndpoints(detected: DetectedManager): Endpoint[] {
+  const flag = (name: string) => detected.flags.get(name)?.at(-1);
+  const port = Number(flag('secure-port') ?? MANAGER_PORT[detected.component]);
+  if (port === 0) return [];
+  const host = reachable(flag('bind-address') ?? '0.0.0.0');
+  return [{ scheme: 'https', host, port, name: host }];
 }
 
 /** "host:port" with brackets where the host is an IPv6 address. */
@@ -88,7 +114,7 @@ export function isLoopback(host: string): boolean {
 }
 
 /** A listener on all addresses is reached by loopback, and is verified by the name under which others know it. */
-function listeners(listen: string, advertised: string | undefined, target: 'prepared' | 'enforced'): Endpoint[] {
+function listeners(listen: string, advertised: string | undefined, target: Target): Endpoint[] {
   const knownAs = endpointsOfUrls(advertised ?? '')
     .map((endpoint) => endpoint.host)
     .filter((host) => !isWildcard(host));

@@ -2,6 +2,7 @@
 import { AppError } from '../../common/errors/app-error.ts';
 import type { Authority } from '../../common/names/names.ts';
 import type { Detected } from '../detect/detected.ts';
+import type { Target } from '../plan/change.ts';
 
 /** What a component has to show. */
 export interface Expectation<D extends Detected = Detected> {
@@ -12,7 +13,9 @@ export interface Expectation<D extends Detected = Detected> {
   /** Serial numbers, lower-case hexadecimal without leading zeros, by slot file: "server", "serving", "client". */
   serials: ReadonlyMap<string, string>;
   /** What it speaks now. Only etcd is ever 'prepared'. */
-  target: 'prepared' | 'enforced';
+  target: Target;
+  /** True when the process that runs takes the files up by itself: then what it serves may lag behind the files for a while. */
+  live: boolean;
   /** Roots in force, PEM, by authority. Served certificates must chain to them. */
   rootsPem: ReadonlyMap<Authority, string>;
 }
@@ -28,6 +31,24 @@ export function serialOf(expectation: Expectation, file: string): string {
     throw new AppError('invalid-request', `no serial is known for ${file}.crt, so it cannot be compared with`);
   }
   return serial;
+}
+
+/** What new connections have to show. */
+export interface WantedServing {
+  serial: string;
+  /** True when a process that shows another one has not taken the new files up yet. */
+  live: boolean;
+}
+
+/**
+ * What new connections have to show by a slot file; undefined where a component that is only made to trust keeps a
+ * certificate that is not ours.
+ *
+ * @throws AppError invalid-request when the expectation does not name a serial that it needs
+ */
+export function wantedServing(expectation: Expectation, file: string): WantedServing | undefined {
+  if (expectation.target === 'trusting' && !expectation.serials.has(file)) return undefined;
+  return { serial: serialOf(expectation, file), live: expectation.live };
 }
 
 /**

@@ -1,7 +1,9 @@
 /** The few kinds of probes that all handshake checks are made of, and what each has to find. */
 import { type Endpoint, hostPort } from './endpoints.ts';
+import type { WantedServing } from './expectation.ts';
 import type { Findings } from './findings.ts';
-import type { ClientCredentials, Probe, ProbeOutcome } from './probe.ts';
+import { TAKE_UP_MS } from './patience.ts';
+import type { ClientCredentials, Probe, ProbeOutcome, ProbeTls } from './probe.ts';
 import type { Served } from './server-trust.ts';
 
 /** Limit of one probe, in milliseconds. */
@@ -13,31 +15,53 @@ export interface HandshakeProbe {
   path: string;
   /** Roots to verify the server with; absent for plaintext. */
   rootsPem: string | undefined;
+  /** True for a certificate of the component's own making, which chains to nothing. */
+  selfMade?: boolean;
   client?: ClientCredentials | undefined;
   signal: AbortSignal;
 }
 
 /** Sends a GET. */
-export function get(probe: Probe, { endpoint, path, rootsPem, client, signal }: HandshakeProbe): Promise<ProbeOutcome> {
-  const { host, port, name } = endpoint;
-  const tls = rootsPem === undefined ? undefined : { trust: { kind: 'roots' as const, pem: rootsPem, name }, client };
-  return probe({ host, port, tls, method: 'GET', path, timeoutMs: PROBE_MS, signal });
+export function get(probe: Probe, { endpoint, path, signal, ...how }: HandshakeProbe): Promise<ProbeOutcome> {
+  const { host, port } = endpoint;
+  return probe({ host, port, tls: tlsOf(endpoint, how), method: 'GET', path, timeoutMs: PROBE_MS, signal });
 }
 
-/** The caller has to be answered, by the certificate of that serial, in a way that `accept` takes. */
+/** Sends a POST with a JSON body. */
+export function post(probe: Probe, { endpoint, path, signal, ...how }: HandshakeProbe, body: object) {
+  const { host, port } = endpoint;
+  const request = { host, port, tls: tlsOf(endpoint, how), method: 'POST', path, body: JSON.stringify(body) } as const;
+  return probe({ ...request, timeoutMs: PROBE_MS, signal });
+}
+
+function tlsOf(
+  { name }: Endpoint,
+  { rootsPem, selfMade, client }: Pick<HandshakeProbe, 'rootsPem' | 'selfMade' | 'client'>,
+): ProbeTls | undefined {
+  if (rootsPem === undefined) return undefined;
+  return { trust: selfMade ? { kind: 'unverified' } : { kind: 'roots', pem: rootsPem, name }, client };
+}
+
+/** The caller has to be answered, by the certificate that is wanted, in a way that `accept` takes. */
 export function expectAnswer(
   findings: Findings,
   source: string,
   outcome: ProbeOutcome,
-  want: { serial: string | undefined; accept(status: number, body: string): boolean; wanted: string },
+  want: { shown: WantedServing | undefined; accept(status: number, body: string): boolean; wanted: string },
 ): void {
   const seen = describeOutcome(outcome);
   if (outcome.kind !== 'answered') findings.fail(source, `${seen}, instead of ${want.wanted}`);
   else if (!want.accept(outcome.status, outcome.body)) {
     findings.fail(source, `${seen} "${firstWords(outcome.body)}", instead of ${want.wanted}`);
-  } else if (want.serial !== undefined && outcome.served?.serial !== want.serial) {
-    findings.fail(source, `${seen}, instead of the new certificate with serial ${want.serial}`);
+  } else if (want.shown !== undefined && outcome.served?.serial !== want.shown.serial) {
+    findings.fail(source, `${seen}, ${insteadOf(want.shown, outcome.served)}`);
   } else findings.note(source, seen);
+}
+
+function insteadOf({ serial, live }: WantedServing, served: Served | undefined): string {
+  if (!live || served === undefined) return `instead of the new certificate with serial ${serial}`;
+  const late = `it did not take up the new files within ${TAKE_UP_MS / 1000} s`;
+  return `still shows serial ${served.serial} from before; ${late}, which have serial ${serial}`;
 }
 
 /** The caller has to be turned away in the handshake. Silence or a closed port proves nothing, so it fails. */

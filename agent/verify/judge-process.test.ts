@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { silentLog } from '../../common/log/log.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import type { SpawnProgram } from '../journal/spawn-program.ts';
+import type { ProcessRef } from '../process/process-ref.ts';
 import { detectedEtcd } from './detected-for-tests.ts';
 import { judgeProcess } from './judge-process.ts';
 
@@ -17,7 +18,10 @@ const refusedBy = (remote: string) =>
 type Entry = [minutesAgo: number, message: string];
 
 /** Judges an etcd by its journal; with a cursor it was just restarted, else it started so many minutes ago. */
-async function judge(entries: Entry[], running: { cursor?: string; startedMinutesAgo?: number } = {}) {
+async function judge(
+  entries: Entry[],
+  running: { cursor?: string; startedMinutesAgo?: number; live?: boolean; process?: ProcessRef } = {},
+) {
   const argvs: string[][] = [];
   const spawn: SpawnProgram = (argv) => {
     argvs.push([...argv]);
@@ -39,9 +43,17 @@ async function judge(entries: Entry[], running: { cursor?: string; startedMinute
     clock,
     addresses: () => ['10.0.0.1'],
   })(
-    { detected: detectedEtcd({}), folder: '/x', serials: new Map(), target: 'enforced', rootsPem: new Map() },
+    {
+      detected: detectedEtcd({}),
+      folder: '/x',
+      serials: new Map(),
+      target: 'enforced',
+      live: false,
+      rootsPem: new Map(),
+    },
     {
       ...{ component: 'etcd', unit: 'etcd.service', invocationId: 'aa', ok: true, detail: '' },
+      ...{ process: running.process ?? { kind: 'unit', unit: 'etcd.service' }, live: running.live ?? false },
       ...{ cursor: running.cursor ?? '', startedAtMs: nowMs - (running.startedMinutesAgo ?? 0) * MINUTE },
     },
     new AbortController().signal,
@@ -78,6 +90,29 @@ describe('judgeProcess', () => {
     assert.equal((await judge([harmless], started)).result, 'skipped');
     assert.equal((await judge([], started)).result, 'skipped');
     assert.equal((await judge([harmless, [4, refusedBy('10.0.0.1:4')]], started)).result, 'failed');
+  });
+
+  describe('of a process that was left running', () => {
+    const live = { cursor: 's=1', startedMinutesAgo: 1, live: true };
+
+    it('asks for no sign of success', async () => {
+      const { result, summary } = await judge([], live);
+      assert.deepEqual(
+        [result, summary],
+        ['passed', 'etcd.service says nothing against its certificates since it was given new ones'],
+      );
+      assert.equal((await judge([[1, '{"level":"info","msg":"compacted"}']], live)).result, 'passed');
+    });
+
+    it('fails for what it writes against its certificates', async () => {
+      const { result, evidence } = await judge([[1, refusedBy('10.0.0.1:4')]], live);
+      assert.deepEqual([result, evidence[0]?.cause], ['failed', 'refused-by-peer']);
+    });
+  });
+
+  it('skips what nothing runs of, and reads nothing', async () => {
+    const { result, place } = await judge(lines(1), { process: { kind: 'none' } });
+    assert.deepEqual([result, place], ['skipped', undefined]);
   });
 
   it('misses the sign of success where the start is there', async () => {

@@ -7,6 +7,7 @@ import { apiserverEndpoints, hostPort } from './endpoints.ts';
 import { type Expectation, rootsOf } from './expectation.ts';
 import { Findings } from './findings.ts';
 import { describeOutcome, get } from './handshake-probes.ts';
+import { keepsSelfMade } from './self-made.ts';
 
 const HANDSHAKE_ERRORS = 'apiserver_tls_handshake_errors_total';
 
@@ -24,7 +25,7 @@ export async function apiserverCluster(
   const client = await readCredentials(expectation.folder, 'probe-client');
   for (const endpoint of apiserverEndpoints(expectation.detected)) {
     const source = `kube-apiserver ${hostPort(endpoint)}`;
-    const ask = { endpoint, rootsPem, client, signal };
+    const ask = { endpoint, rootsPem, selfMade: keepsSelfMade(expectation), client, signal };
     const ready = await get(probe, { ...ask, path: '/readyz' });
     if (ready.kind === 'answered' && ready.status === 200 && ready.body.trim() === 'ok') {
       findings.note(source, `/readyz ok, ${describeOutcome(ready)}`);

@@ -11,7 +11,18 @@ export const READINESS_MS: Record<Component, number> = {
   etcd: 60_000,
   kubelet: 90_000,
   'kube-apiserver': 120_000,
+  // a new leader waits for the lease of the old one to run out
+  'kube-controller-manager': 90_000,
+  'kube-scheduler': 90_000,
+  'kube-proxy': 60_000,
+  admin: 30_000,
 };
+
+/**
+ * How long a running process may take to use new files, in milliseconds: an API server of v1.20 looks at them each minute
+ * (k8s.io/apiserver, dynamic_serving_content.go), and client CAs took it up to 60 s (reference/pki.md, "measured").
+ */
+export const TAKE_UP_MS = 150_000;
 
 /** How long to go on trying. */
 export interface Patience {

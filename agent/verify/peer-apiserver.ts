@@ -19,6 +19,10 @@ export async function callsOfApiserver(question: PeerQuestion, detected: Detecte
     case 'kubelet':
       return callsToKubelet(question, detected);
     case 'kube-apiserver':
+    case 'kube-controller-manager':
+    case 'kube-scheduler':
+    case 'kube-proxy':
+    case 'admin':
       return { concerned: false, calls: [], notes: [] };
   }
 }

@@ -1,12 +1,21 @@
 /** Whether an address is one of those that a question is about. */
+import type { Component } from '../../common/names/names.ts';
 import { parseHostPort } from './endpoints.ts';
 
-/** Ports of components that are named without one. */
-const DEFAULT_PORT = { etcd: 2379, 'kube-apiserver': 6443, kubelet: 10250 } as const;
+/** Ports of components that are named without one; 0 for what others cannot call. */
+const DEFAULT_PORT: Record<Component, number> = {
+  etcd: 2379,
+  'kube-apiserver': 6443,
+  'kube-controller-manager': 10257,
+  'kube-scheduler': 10259,
+  kubelet: 10250,
+  'kube-proxy': 0,
+  admin: 0,
+};
 
 /** What a question names. */
 interface Named {
-  component: keyof typeof DEFAULT_PORT;
+  component: Component;
   endpoints: readonly string[];
 }
 

@@ -5,13 +5,26 @@ import { before, describe, it, type TestContext } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { systemClock } from '../../common/time/clock.ts';
 import type { Detected } from '../detect/detected.ts';
-import { detectedApiserver, detectedEtcd, detectedKubelet } from './detected-for-tests.ts';
+import {
+  detectedAdmin,
+  detectedApiserver,
+  detectedEtcd,
+  detectedKubelet,
+  detectedManager,
+  detectedProxy,
+} from './detected-for-tests.ts';
 import { type PeerQuestion, type PeerWord, probeAsPeer } from './peer-probe.ts';
-import { folderOf, serveTls, type TestAuthority, type TestLeaf, testAuthority } from './pki-for-tests.ts';
+import {
+  folderOf,
+  kubeconfigText,
+  serveTls,
+  type TestAuthority,
+  type TestLeaf,
+  testAuthority,
+} from './pki-for-tests.ts';
 import { type Probe, probe } from './probe.ts';
 
 const signal = new AbortController().signal;
-const base64 = (text: string) => Buffer.from(text).toString('base64');
 
 describe('probeAsPeer', () => {
   let authority: TestAuthority;
@@ -55,13 +68,7 @@ describe('probeAsPeer', () => {
 
   describe('as a kubelet', () => {
     const kubelet = (port: number, roots: TestAuthority, leaf: TestLeaf) =>
-      detectedKubelet({
-        kubeconfig: `current-context: c
-contexts: [{name: c, context: {cluster: c, user: u}}]
-clusters: [{name: c, cluster: {server: 'https://127.0.0.1:${port}', certificate-authority-data: ${base64(roots.rootsPem)}}}]
-users: [{name: u, user: {client-certificate-data: ${base64(leaf.certPem)}, client-key-data: ${base64(leaf.keyPem)}}}]
-`,
-      });
+      detectedKubelet({ kubeconfig: kubeconfigText(port, roots.rootsPem, leaf) });
 
     it('confirms an API server that it trusts and that knows it', async (test) => {
       const port = await serve(test);
@@ -104,6 +111,55 @@ users: [{name: u, user: {client-certificate-data: ${base64(leaf.certPem)}, clien
       const word = await ask({}, [broken]);
       assert.match(text(word), /^notes kubelet: .*cannot be used as kubeconfig/);
       assert.equal(word.concerned, true);
+    });
+  });
+
+  describe('as any other caller by kubeconfig', () => {
+    const callers: [string, (path: string, text: string) => Detected][] = [
+      ['kube-controller-manager', (path, text) => detectedManager('kube-controller-manager', {}, { [path]: text })],
+      ['kube-scheduler', (path, text) => detectedManager('kube-scheduler', {}, { [path]: text })],
+      ['kube-proxy', detectedProxy],
+    ];
+    for (const [name, detected] of callers) {
+      it(`confirms an API server as ${name}, and complains of one that does not believe it`, async (test) => {
+        const port = await serve(test);
+        const endpoints = [`127.0.0.1:${port}`];
+        const by = (leaf: TestLeaf) => detected('/x.conf', kubeconfigText(port, authority.rootsPem, leaf));
+        const word = await ask({ endpoints }, [by(client)]);
+        assert.match(text(word), new RegExp(`^confirmations ${name} to https://127.0.0.1:\\d+: answered 200 .*$`));
+        assert.match(text(await ask({ endpoints }, [by(stranger)])), /^complaints .*answered 401/);
+        const etcd = await ask({ component: 'etcd', endpoints }, [by(client)]);
+        assert.equal(etcd.concerned, false);
+      });
+    }
+
+    it('calls with every kubeconfig', async (test) => {
+      const port = await serve(test);
+      const whole = kubeconfigText(port, authority.rootsPem, client);
+      const without = kubeconfigText(port, authority.rootsPem);
+      const manager = detectedManager('kube-scheduler', {}, { '/a.conf': whole, '/b.conf': without });
+      const word = await ask({ endpoints: [`127.0.0.1:${port}`] }, [manager]);
+      assert.match(text(word), /^confirmations .*\nnotes .*\/b\.conf names no CA or no client certificate/);
+    });
+
+    it('complains of nobody when its own certificate has ended', async (test) => {
+      const port = await serve(test);
+      const ended = await authority.issue({ notAfter: new Date(Date.now() - 60_000) });
+      const proxy = detectedProxy('/x.conf', kubeconfigText(port, authority.rootsPem, ended));
+      const word = await ask({ endpoints: [`127.0.0.1:${port}`] }, [proxy]);
+      assert.match(text(word), /^notes .*names a client certificate that ended at/);
+    });
+
+    it('has no word as an administrator: a kubeconfig that was left behind must not hold up API servers', async () => {
+      const word = await ask({}, [detectedAdmin({ admin: '/admin.conf' }, 'a: [')]);
+      assert.deepEqual(word, { concerned: false, confirmations: [], complaints: [], notes: [] });
+    });
+
+    it('takes any serial where the question knows none', async (test) => {
+      const port = await serve(test);
+      const proxy = detectedProxy('/x.conf', kubeconfigText(port, authority.rootsPem, client));
+      const word = await ask({ endpoints: [`127.0.0.1:${port}`], serial: '' }, [proxy]);
+      assert.match(text(word), /^confirmations /);
     });
   });
 

@@ -11,7 +11,7 @@ import type { Endpoint } from './endpoints.ts';
 import { describeOutcome, firstWords, PROBE_MS } from './handshake-probes.ts';
 import { callsOfApiserver } from './peer-apiserver.ts';
 import { callsOfEtcd } from './peer-etcd.ts';
-import { callsOfKubelet } from './peer-kubelet.ts';
+import { callsByKubeconfig } from './peer-kubeconfig.ts';
 import type { ProbeOutcome, ProbeTls } from './probe.ts';
 
 /** What is asked about another node's component. */
@@ -19,7 +19,7 @@ export interface PeerQuestion {
   component: Component;
   /** "host:port" at which it serves. */
   endpoints: string[];
-  /** Serial that its new connections must show, lower-case hexadecimal without leading zeros. */
+  /** Serial that its new connections must show, lower-case hexadecimal without leading zeros; '' for any. */
   serial: string;
 }
 
@@ -92,8 +92,14 @@ export async function probeAsPeer(
 
 function callsOf(deps: LiveDeps, question: PeerQuestion, detected: Detected, signal: AbortSignal): Promise<PeerCalls> {
   switch (detected.component) {
+    case 'kube-controller-manager':
+    case 'kube-scheduler':
     case 'kubelet':
-      return callsOfKubelet(question, detected);
+    case 'kube-proxy':
+      return callsByKubeconfig(question, detected, deps.clock.nowMs());
+    case 'admin':
+      // nothing calls by itself, and an old kubeconfig that somebody left on a node must not hold up every API server
+      return Promise.resolve({ concerned: false, calls: [], notes: [] });
     case 'kube-apiserver':
       return callsOfApiserver(question, detected);
     case 'etcd':
@@ -116,7 +122,7 @@ function judge(
       return { verdict: outcome.by === 'tls-alert' ? 'complaints' : 'notes', text };
     case 'answered':
       if (outcome.status === 401) return { verdict: 'complaints', text: `${text} "${firstWords(outcome.body)}"` };
-      if (call.serial !== undefined && outcome.served?.serial !== call.serial) {
+      if (call.serial !== undefined && call.serial !== '' && outcome.served?.serial !== call.serial) {
         return { verdict: 'complaints', text: `${text}, instead of serial ${call.serial}` };
       }
       return { verdict: outcome.status >= 500 ? 'notes' : 'confirmations', text };

@@ -79,6 +79,20 @@ export async function serveTls(
   return (server.address() as AddressInfo).port; // a TCP server has an address with a port
 }
 
+/** The text of a kubeconfig of that server, with everything embedded. */
+export function kubeconfigText(port: number, rootsPem: string, leaf?: TestLeaf): string {
+  const data = (pem: string) => Buffer.from(pem).toString('base64');
+  const user =
+    leaf === undefined
+      ? 'token: t'
+      : `client-certificate-data: ${data(leaf.certPem)}, client-key-data: ${data(leaf.keyPem)}`;
+  return `current-context: c
+contexts: [{name: c, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: 'https://127.0.0.1:${port}', certificate-authority-data: ${data(rootsPem)}}}]
+users: [{name: u, user: {${user}}}]
+`;
+}
+
 /** A folder with `NAME.crt` and `NAME.key` of every leaf; removed after the test. */
 export async function folderOf(test: TestContext, leaves: Record<string, TestLeaf>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'kube-mtls-verify-'));

@@ -6,6 +6,7 @@ import { after, describe, it } from 'node:test';
 import type { Component } from '../../common/names/names.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import { FindingLog } from '../journal/finding-log.ts';
+import { layoutBelow } from '../layout.ts';
 import { FakeLink } from '../link/fake-link.ts';
 import type { RestartedChange } from '../restart/restart-units.ts';
 import type { ChangeRecord } from '../stage/change-record.ts';
@@ -29,11 +30,13 @@ async function begin(probe: Probe, restarts: { component: Component; ok: boolean
   const link = new FakeLink(new Map());
   const verifier = new Verifier({
     ...{ clock, probe, link, findings: new FindingLog(), own: new OwnCalls(), skewMs: () => 0 },
+    layout: layoutBelow('/nowhere'),
     run: async () => ({ code: 0, stdout: 'ActiveState=failed\nMainPID=0\n', stderr: '' }),
     judgeJournal: async () => ({ kind: 'journal', result: 'failed', summary: 'distrusted', evidence: [line] }),
     endpointsOf: () => ['10.0.0.1:2379'],
   });
   const units = restarts.map((restart) => ({
+    ...{ process: { kind: 'unit' as const, unit: `${restart.component}.service` }, live: false },
     ...{ unit: `${restart.component}.service`, cursor: 'c', startedAtMs: 0, invocationId: 'aa', detail: 'exit-code' },
     ...restart,
   }));

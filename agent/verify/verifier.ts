@@ -42,8 +42,16 @@ export interface VerifierDeps extends VerifyDeps, PeersDeps {
   endpointsOf(detected: Detected): string[];
 }
 
-/** Profile that peers see when they connect. */
-const SERVING_FILE: Record<Component, string> = { etcd: 'server', 'kube-apiserver': 'serving', kubelet: 'serving' };
+/** Slot of the certificate that peers see when they connect; undefined for what nobody connects to. */
+const SERVING_FILE: Record<Component, string | undefined> = {
+  etcd: 'server',
+  'kube-apiserver': 'serving',
+  'kube-controller-manager': 'serving',
+  'kube-scheduler': 'serving',
+  kubelet: 'serving',
+  'kube-proxy': undefined,
+  admin: undefined,
+};
 
 /** The verifier. */
 export class Verifier {
@@ -71,7 +79,8 @@ export class Verifier {
         checks.set(change.component, [notRestarted(change.component, restarted)]);
         continue;
       }
-      checks.set(change.component, await verifyComponent(this.#deps, expectAfterChange(signed, change), unit, signal));
+      const expectation = expectAfterChange(signed, change, unit.live);
+      checks.set(change.component, await verifyComponent(this.#deps, expectation, unit, signal));
     }
     const own = failureOf(checks);
     if (own !== undefined || !restarted.ok) return { ok: false, reason: own ?? restartFailure(restarted), checks };
@@ -96,17 +105,18 @@ export class Verifier {
       restarted.change.components.map(async (change) => {
         const { component, detected, target } = change;
         const unit = restarted.units.find((each) => each.component === component);
-        if (unit === undefined || target === 'prepared') return;
-        const serial = signed.certificates.find(
-          (each) => each.component === component && each.file === SERVING_FILE[component],
-        )?.serial;
-        if (serial === undefined) throw new AppError('internal', `no serving certificate was signed for ${component}`);
+        const file = SERVING_FILE[component];
+        if (unit === undefined || file === undefined || target === 'prepared') return;
+        const serial = signed.certificates.find((each) => each.component === component && each.file === file)?.serial;
+        // one that is only made to trust may keep a certificate that is not ours
+        if (serial === undefined && target !== 'trusting')
+          throw new AppError('internal', `no serving certificate was signed for ${component}`);
         const check = await askPeers(
           this.#deps,
           {
             component,
             endpoints: this.#deps.endpointsOf(detected),
-            serial,
+            serial: serial ?? '',
             sinceMs: unit.startedAtMs,
             permitId: permit.permitId,
           },
@@ -135,7 +145,7 @@ export function failureOf(checks: Checks): string | undefined {
 
 function notRestarted(component: Component, restarted: RestartedChange): CheckOutcome {
   const summary = restarted.ok
-    ? 'the unit was stopped and disabled, so it was left so'
+    ? 'it was stopped and disabled, so it was left so'
     : 'not restarted, since another component of the same change failed';
   return {
     kind: 'unit',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { AppError } from '../../common/errors/app-error.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
+import { layoutBelow } from '../layout.ts';
 import type { RestartedUnit } from '../restart/restart-unit.ts';
 import { detectedEtcd } from './detected-for-tests.ts';
 import type { Expectation } from './expectation.ts';
@@ -11,7 +12,9 @@ import { type VerifyDeps, verifyComponent } from './verify-change.ts';
 
 const restarted: RestartedUnit = {
   component: 'etcd',
+  process: { kind: 'unit', unit: 'etcd.service' },
   unit: 'etcd.service',
+  live: false,
   cursor: 'c',
   startedAtMs: 0,
   invocationId: 'aaaa',
@@ -37,6 +40,7 @@ function host() {
   const deps: VerifyDeps = {
     clock,
     probe,
+    layout: layoutBelow('/nowhere'),
     run: async () => {
       steps.push('systemctl');
       const words = state.active ? 'ActiveState=active\nMainPID=1' : 'ActiveState=failed\nMainPID=0';
@@ -58,6 +62,7 @@ async function expectation(test: TestContext): Promise<Expectation> {
     folder: await folderOf(test, { 'healthcheck-client': client }),
     serials: new Map(),
     target: 'prepared',
+    live: false,
     rootsPem: new Map([['etcd', authority.rootsPem]]),
   };
 }
@@ -69,8 +74,9 @@ describe('verifyComponent', () => {
     { clock, deps }: ReturnType<typeof host>,
     change: Partial<Expectation> = {},
     signal = new AbortController().signal,
+    unit = restarted,
   ) {
-    const running = verifyComponent(deps, { ...(await expectation(test)), ...change }, restarted, signal);
+    const running = verifyComponent(deps, { ...(await expectation(test)), ...change }, unit, signal);
     let ended = false;
     const done = running.finally(() => {
       ended = true;
@@ -118,6 +124,28 @@ describe('verifyComponent', () => {
     const { results, tookMs } = await verify(test, dead);
     assert.deepEqual(results, ['unit passed', 'journal passed', 'handshake failed', 'cluster failed']);
     assert.ok(tookMs >= 60_000 && tookMs <= 70_000, `${tookMs} ms`);
+  });
+
+  it('gives a process that was left running the time to take new files up', async (test) => {
+    const dead = host();
+    dead.state.healthy = false;
+    const live = { ...restarted, live: true };
+    const { results, tookMs } = await verify(test, dead, { live: true }, new AbortController().signal, live);
+    assert.deepEqual(results, ['unit passed', 'journal passed', 'handshake failed', 'cluster failed']);
+    assert.ok(tookMs >= 150_000 && tookMs <= 160_000, `${tookMs} ms`);
+  });
+
+  it('fails when a process that was left running is another one now', async (test) => {
+    const live = { ...restarted, live: true, invocationId: 'bbbb' };
+    const { outcomes } = await verify(test, host(), { live: true }, new AbortController().signal, live);
+    assert.equal(outcomes[0]?.result, 'failed');
+    assert.match(outcomes[0]?.summary ?? '', /the process that was to take the new files up is gone/);
+  });
+
+  it('skips the unit check where nothing runs', async (test) => {
+    const files = { ...restarted, process: { kind: 'none' as const } };
+    const { results } = await verify(test, host(), {}, new AbortController().signal, files);
+    assert.equal(results[0], 'unit skipped');
   });
 
   it('gives up at once when the unit dies while it waits, and says so', async (test) => {

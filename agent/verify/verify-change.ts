@@ -1,5 +1,5 @@
 /**
- * Verifies one component after its restart: unit, handshake, cluster, and last the journal, since a process may log its
+ * Verifies one component after its restart, or after it was left to take new files up: unit, handshake, cluster, and last the journal, since a process may log its
  * failure only when it is called. Every check is made, also after one has failed: the report shall tell all there is.
  */
 import { AppError } from '../../common/errors/app-error.ts';
@@ -10,20 +10,20 @@ import { checkHandshake, type LiveDeps } from './check-handshake.ts';
 import { checkUnit, SETTLE_MS, type UnitDeps } from './check-unit.ts';
 import type { CheckOutcome } from './checks.ts';
 import type { Expectation } from './expectation.ts';
-import { noPatience, type Patience, READINESS_MS } from './patience.ts';
+import { noPatience, type Patience, READINESS_MS, TAKE_UP_MS } from './patience.ts';
 
 /** What verification needs. */
 export interface VerifyDeps extends UnitDeps, LiveDeps {
   /**
-   * Judges what the process has written since its restart. Our own probes are in it too: callers without a certificate,
+   * Judges what the process has written since its restart, or since it was to take new files up. Our own probes are in it too: callers without a certificate,
    * with plaintext, and for an API server one with a certificate of another CA.
    */
   judgeJournal(expectation: Expectation, restarted: RestartedUnit, signal: AbortSignal): Promise<CheckOutcome>;
 }
 
 /**
- * Verifies, and waits for the component to become ready as long as READINESS_MS allows. It ends sooner when the process is
- * gone.
+ * Verifies, and waits for the component to become ready as long as READINESS_MS allows, or to take new files up as long as
+ * TAKE_UP_MS allows. It ends sooner when the process is gone.
  *
  * @returns unit, journal, handshake and cluster, each with its evidence
  * @throws AbortError when the signal fires
@@ -42,7 +42,7 @@ export async function verifyComponent(
     settled.result === 'failed'
       ? noPatience
       : {
-          untilMs: clock.nowMs() + READINESS_MS[expectation.detected.component],
+          untilMs: clock.nowMs() + patienceMs(restarted),
           hopeless: async () => (await guard('unit', () => checkUnit(deps, restarted, 0, signal))).result === 'failed',
         };
   const handshake = await guard('handshake', () => checkHandshake(deps, expectation, patience, signal));
@@ -52,6 +52,11 @@ export async function verifyComponent(
   const after = await guard('unit', () => checkUnit(deps, restarted, 0, signal));
   const journal = await guard('journal', () => deps.judgeJournal(expectation, restarted, signal));
   return [settled.result === 'failed' ? settled : after, journal, handshake, cluster];
+}
+
+/** What nothing runs of is as it is from the first moment on. */
+function patienceMs({ component, live, process }: RestartedUnit): number {
+  return live && process.kind !== 'none' ? TAKE_UP_MS : READINESS_MS[component];
 }
 
 /** A check that cannot be made proves nothing: it counts as failed, with the reason. */

@@ -4,14 +4,22 @@ import {
   CheckKind as CheckNumber,
   Component as ComponentNumber,
   AgentMode as ModeNumber,
+  RotationPhase as PhaseNumber,
   Profile as ProfileNumber,
   CheckResult as ResultNumber,
   NodeRole as RoleNumber,
   ComponentState as StateNumber,
 } from '../../proto/gen/kubemtls/v1/types_pb.js';
 
-/** A Kubernetes component, as its program is called. */
-export type Component = 'etcd' | 'kube-apiserver' | 'kubelet';
+/** A Kubernetes component, as its program is called; 'admin' stands for the kubeconfig files of administrators. */
+export type Component =
+  | 'etcd'
+  | 'kube-apiserver'
+  | 'kube-controller-manager'
+  | 'kube-scheduler'
+  | 'kubelet'
+  | 'kube-proxy'
+  | 'admin';
 /** What a node is. */
 export type Role = 'control-plane' | 'worker' | 'etcd';
 /** Whether an agent may disturb what it manages. */
@@ -29,7 +37,16 @@ export type Profile =
   | 'etcd-healthcheck-client'
   | 'kubelet-serving'
   | 'kubelet-client'
-  | 'probe-client';
+  | 'probe-client'
+  | 'kube-controller-manager-serving'
+  | 'kube-controller-manager-client'
+  | 'kube-scheduler-serving'
+  | 'kube-scheduler-client'
+  | 'kube-proxy-client'
+  | 'admin-client'
+  | 'super-admin-client';
+/** How far the change of an authority's root has come; 'settled' when none is under way. */
+export type RotationPhase = 'settled' | 'trust' | 'reissue' | 'drop';
 /** Where a component of a node stands. */
 export type ComponentState =
   | 'detected'
@@ -72,7 +89,11 @@ function words<W extends string, N extends number>(table: Record<W, N>): Words<W
 export const components = words<Component, ComponentNumber>({
   etcd: ComponentNumber.ETCD,
   'kube-apiserver': ComponentNumber.KUBE_APISERVER,
+  'kube-controller-manager': ComponentNumber.KUBE_CONTROLLER_MANAGER,
+  'kube-scheduler': ComponentNumber.KUBE_SCHEDULER,
   kubelet: ComponentNumber.KUBELET,
+  'kube-proxy': ComponentNumber.KUBE_PROXY,
+  admin: ComponentNumber.ADMIN,
 });
 
 export const roles = words<Role, RoleNumber>({
@@ -101,6 +122,20 @@ export const profiles = words<Profile, ProfileNumber>({
   'kubelet-serving': ProfileNumber.KUBELET_SERVING,
   'kubelet-client': ProfileNumber.KUBELET_CLIENT,
   'probe-client': ProfileNumber.PROBE_CLIENT,
+  'kube-controller-manager-serving': ProfileNumber.KUBE_CONTROLLER_MANAGER_SERVING,
+  'kube-controller-manager-client': ProfileNumber.KUBE_CONTROLLER_MANAGER_CLIENT,
+  'kube-scheduler-serving': ProfileNumber.KUBE_SCHEDULER_SERVING,
+  'kube-scheduler-client': ProfileNumber.KUBE_SCHEDULER_CLIENT,
+  'kube-proxy-client': ProfileNumber.KUBE_PROXY_CLIENT,
+  'admin-client': ProfileNumber.ADMIN_CLIENT,
+  'super-admin-client': ProfileNumber.SUPER_ADMIN_CLIENT,
+});
+
+export const rotationPhases = words<RotationPhase, PhaseNumber>({
+  settled: PhaseNumber.UNSPECIFIED,
+  trust: PhaseNumber.TRUST,
+  reissue: PhaseNumber.REISSUE,
+  drop: PhaseNumber.DROP,
 });
 
 export const componentStates = words<ComponentState, StateNumber>({

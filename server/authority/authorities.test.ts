@@ -47,7 +47,7 @@ describe('authorities', () => {
     const names = words.all.map((authority) => opened.certificate(authority).commonName);
     assert.deepEqual(names, ['kube-mtls fleet CA lab', 'kubernetes', 'etcd-ca', 'front-proxy-ca']);
     for (const authority of words.all) {
-      const { certificate, key } = opened.signer(authority);
+      const { certificate, key } = opened.signerFor(authority, undefined);
       assert.ok(certificate.ca && keyMatches(key, certificate));
       assert.equal(certificate.x509.publicKey.asymmetricKeyDetails?.namedCurve, 'prime256v1');
       assert.equal(Math.round((certificate.notAfter.getTime() - nowMs) / 86_400_000), 3650);

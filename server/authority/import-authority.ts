@@ -9,12 +9,19 @@ import { readIfThere, type StoredAuthority } from './authority-files.ts';
 /** An authority that a cluster can have. */
 export type ClusterAuthority = Exclude<Authority, 'fleet'>;
 
-/** Names of the files without their ending. */
+/** Names of the files in a cluster's folder, without their ending. */
 const stems: Record<ClusterAuthority, string> = {
   kubernetes: 'ca',
   etcd: 'etcd/ca',
   'front-proxy': 'front-proxy-ca',
 };
+
+/** The same as a list. */
+export const caStems: readonly (readonly [ClusterAuthority, stem: string])[] = [
+  ['kubernetes', stems.kubernetes],
+  ['etcd', stems.etcd],
+  ['front-proxy', stems['front-proxy']],
+];
 
 /** Shorter than this a CA is of no use: it ends before the certificates that it would sign. */
 const leastRestMs = 86_400_000;

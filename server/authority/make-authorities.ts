@@ -2,10 +2,10 @@
 import { AppError } from '../../common/errors/app-error.ts';
 import { makeFolder } from '../../common/files/durable.ts';
 import { type Authority, authorities } from '../../common/names/names.ts';
-import { createAuthority, newSerial } from '../../common/x509/sign.ts';
 import { authorityFolder } from '../config/server-layout.ts';
 import { readAuthority, readImported, type StoredAuthority, writeAuthority, writeImported } from './authority-files.ts';
 import { importAuthority } from './import-authority.ts';
+import { fleetName, newAuthority } from './new-authority.ts';
 
 /** What to make. */
 export interface MakeAuthoritiesOptions {
@@ -14,12 +14,10 @@ export interface MakeAuthoritiesOptions {
   clusterName: string;
   /** Folder of the cluster's PKI, "/etc/kubernetes/pki", or undefined to make all new. */
   adoptFolder: string | undefined;
+  /** True when the cluster trusts other roots and shall move to the new ones. */
+  successors?: boolean;
   nowMs: number;
 }
-
-/** kubeadm's lifetime of a CA. */
-const lifetimeMs = 3650 * 86_400_000;
-const backdatedMs = 5 * 60_000;
 
 /**
  * Makes authorities until all are there; the same call again after a crash goes on where it stopped.
@@ -55,7 +53,7 @@ export async function makeAuthorities(options: MakeAuthoritiesOptions): Promise<
   await makeFolder(authorityFolder(stateFolder), { mode: 0o700 });
   for (const authority of authorities.all) {
     if (existing.has(authority)) continue;
-    const made = adopted.get(authority) ?? (await newAuthority(authority, options));
+    const made = adopted.get(authority) ?? (await madeNew(authority, options));
     await writeAuthority(stateFolder, authority, made, passphrase);
   }
 
@@ -82,25 +80,11 @@ function assertSame(
   }
 }
 
-async function newAuthority(authority: Authority, options: MakeAuthoritiesOptions): Promise<StoredAuthority> {
-  const names: Record<Authority, string> = {
-    fleet: fleetName(options.clusterName),
-    kubernetes: 'kubernetes',
-    etcd: 'etcd-ca',
-    'front-proxy': 'front-proxy-ca',
-  };
-  const { certificate, key } = await createAuthority({
-    commonName: names[authority],
-    serial: newSerial(),
-    algorithm: 'ecdsa-p256',
-    notBefore: new Date(options.nowMs - backdatedMs),
-    notAfter: new Date(options.nowMs + lifetimeMs),
-  });
+async function madeNew(authority: Authority, options: MakeAuthoritiesOptions): Promise<StoredAuthority> {
+  const { nowMs, clusterName, successors = false } = options;
+  const successor = successors && authority !== 'fleet';
+  const { certificate, key } = await newAuthority(authority, { nowMs, clusterName, successor });
   return { roots: [certificate], key };
-}
-
-function fleetName(clusterName: string): string {
-  return `kube-mtls fleet CA ${clusterName}`;
 }
 
 function notesOf(adopted: ReadonlyMap<Authority, StoredAuthority>, adoptFolder: string | undefined): string[] {

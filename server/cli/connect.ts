@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { AppError, messageOf } from '../../common/errors/app-error.ts';
 import { createClient, type ServiceClient } from '../../common/rpc/client.ts';
 import { openConnection, type Transport } from '../../common/rpc/connection.ts';
+import { AuthorityService } from '../../proto/gen/kubemtls/v1/authority_pb.js';
 import { FleetService } from '../../proto/gen/kubemtls/v1/fleet_pb.js';
 import { RolloutService } from '../../proto/gen/kubemtls/v1/rollout_pb.js';
 import { TokenService } from '../../proto/gen/kubemtls/v1/token_pb.js';
@@ -22,6 +23,7 @@ export interface ConnectOptions {
 
 /** The services for operators. */
 export interface Operator {
+  authorities: ServiceClient<typeof AuthorityService.method>;
   fleet: ServiceClient<typeof FleetService.method>;
   tokens: ServiceClient<typeof TokenService.method>;
   rollout: ServiceClient<typeof RolloutService.method>;
@@ -44,6 +46,7 @@ export async function connectOperator(options: ConnectOptions): Promise<Operator
     keyPem: await readCredential(join(folder, 'admin.key')),
   });
   return {
+    authorities: createClient(AuthorityService, connection),
     fleet: createClient(FleetService, connection),
     tokens: createClient(TokenService, connection),
     rollout: createClient(RolloutService, connection),

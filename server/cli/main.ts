@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { AppError, type Reason } from '../../common/errors/app-error.ts';
 import { systemClock } from '../../common/time/clock.ts';
 import { version } from '../../common/version.ts';
+import { addAuthorityCommands } from './authority-commands.ts';
 import { type CommandContext, withGlobalOptions } from './command-context.ts';
 import { addFleetCommands } from './fleet-commands.ts';
 import { addListCommands } from './list-commands.ts';
@@ -25,13 +26,14 @@ const context: CommandContext = {
 };
 
 const program = withGlobalOptions(new Command('kube-mtls'))
-  .description('steer a fleet of kube-mtls: tokens, nodes, certificates, events, the rollout')
+  .description('steer a fleet of kube-mtls: tokens, nodes, certificates, events, the rollout, the CAs')
   .version(version)
   .configureHelp({ showGlobalOptions: true });
 addFleetCommands(program, context);
 addListCommands(program, context);
 addTokenCommands(program, context);
 addRolloutCommands(program, context);
+addAuthorityCommands(program, context);
 
 try {
   await program.parseAsync();

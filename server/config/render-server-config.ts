@@ -1,5 +1,5 @@
 /** The configuration file that init writes: every setting with what it does, those at their default commented out. */
-import type { KubeletClientOrganization } from './server-config.ts';
+import type { AdminOrganization, KubeletClientOrganization } from './server-config.ts';
 
 /** What init knows. */
 export interface ConfigOptions {
@@ -12,6 +12,7 @@ export interface ConfigOptions {
   stateFolder: string;
   apiServerExtraNames: readonly string[];
   kubeletClientOrganization: KubeletClientOrganization;
+  adminOrganization: AdminOrganization;
 }
 
 /** The YAML text; parseServerConfig reads it. */
@@ -55,6 +56,9 @@ apiServer:
   # Organization of the certificate with which API servers call kubelets: system:masters, kubeadm:cluster-admins or none.
   # Clusters made before Kubernetes 1.29 bind system:masters and nothing else.
   kubeletClientOrganization: ${scalar(options.kubeletClientOrganization)}
+  # Organization of the certificate in admin.conf: system:masters, or kubeadm:cluster-admins where the cluster binds that
+  # to cluster-admin (kubeadm since 1.29).
+  adminOrganization: ${scalar(options.adminOrganization)}
 
 # Names and addresses that etcd members' certificates carry besides the node's own.
 #etcd:

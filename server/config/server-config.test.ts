@@ -31,7 +31,11 @@ describe('parseServerConfig', () => {
         adminMs: 31_536_000_000,
         serverMs: 7_776_000_000,
       },
-      apiServer: { extraNames: [], kubeletClientOrganization: 'system:masters' },
+      apiServer: {
+        extraNames: [],
+        kubeletClientOrganization: 'system:masters',
+        adminOrganization: 'system:masters',
+      },
       etcd: { extraNames: [] },
       permits: { kubeletShare: 0.1, ttlMs: 120_000 },
       peers: { watchMs: 15_000 },
@@ -67,6 +71,7 @@ logLevel: debug
     assert.deepEqual(config.apiServer, {
       extraNames: ['lb.example', '192.0.2.1'],
       kubeletClientOrganization: 'none',
+      adminOrganization: 'system:masters',
     });
     assert.equal(bootstrapEndpoint(config), '10.0.0.1:19443');
     assert.equal(fleetEndpoint(config), '10.0.0.1:19444');
@@ -98,6 +103,7 @@ logLevel: debug
     ['an advertised host with port', smallest.replace('[cp1]', '["cp1:9443"]'), /advertise\.0: .*malformed/],
     ['a mistyped address', smallest.replace('[cp1]', '[10.0.0.256]'), /advertise\.0: .*not an IP address/],
     ['another organization', `${smallest}apiServer: {kubeletClientOrganization: root}\n`, /kubeletClientOrganization/],
+    ['an administrator without a group', `${smallest}apiServer: {adminOrganization: none}\n`, /adminOrganization/],
     ['an e-mail address as name', `${smallest}apiServer: {extraNames: [a@b]}\n`, /extraNames\.0: .*malformed/],
     ['a relative folder', `${smallest}stateFolder: state\n`, /stateFolder: give an absolute path/],
   ];
@@ -117,6 +123,7 @@ logLevel: debug
       stateFolder: '/srv/state',
       apiServerExtraNames: ['lb.example', 'fd00::2'],
       kubeletClientOrganization: 'kubeadm:cluster-admins',
+      adminOrganization: 'kubeadm:cluster-admins',
     } as const;
     const config = parseServerConfig(renderServerConfig(options), 's.yaml');
     assert.equal(config.cluster.name, 'lab');
@@ -126,6 +133,7 @@ logLevel: debug
     assert.deepEqual(config.apiServer, {
       extraNames: options.apiServerExtraNames,
       kubeletClientOrganization: 'kubeadm:cluster-admins',
+      adminOrganization: 'kubeadm:cluster-admins',
     });
   });
 
@@ -139,6 +147,7 @@ logLevel: debug
       stateFolder: '/var/lib/kube-mtls-server',
       apiServerExtraNames: [],
       kubeletClientOrganization: 'system:masters',
+      adminOrganization: 'system:masters',
     });
     const inForce = text.replace(/^#(?! )(.*)$/gm, '$1').replace(/^#(?= {2})/gm, '');
     assert.match(inForce, /^ {2}kubeletShare: 10%$/m);

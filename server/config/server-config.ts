@@ -12,6 +12,9 @@ import { type Endpoint, firstAddressOf, formatEndpoint, parseEndpoint, parseHost
 /** Organization of the certificate with which API servers call kubelets; it decides what RBAC lets them do. */
 export type KubeletClientOrganization = 'system:masters' | 'kubeadm:cluster-admins' | 'none';
 
+/** Organization of the certificate in admin.conf; Kubernetes binds it to cluster-admin. */
+export type AdminOrganization = 'system:masters' | 'kubeadm:cluster-admins';
+
 /** The configuration with its defaults; durations in milliseconds. */
 export interface ServerConfig {
   cluster: {
@@ -38,7 +41,11 @@ export interface ServerConfig {
     adminMs: number;
     serverMs: number;
   };
-  apiServer: { extraNames: string[]; kubeletClientOrganization: KubeletClientOrganization };
+  apiServer: {
+    extraNames: string[];
+    kubeletClientOrganization: KubeletClientOrganization;
+    adminOrganization: AdminOrganization;
+  };
   etcd: { extraNames: string[] };
   permits: {
     /** Share of the fleet's kubelets that may be disturbed at once, above 0, at most 1. */
@@ -86,6 +93,7 @@ const schema = z.strictObject({
     .strictObject({
       extraNames: z.array(text(parseHost)).default([]),
       kubeletClientOrganization: z.enum(['system:masters', 'kubeadm:cluster-admins', 'none']).default('system:masters'),
+      adminOrganization: z.enum(['system:masters', 'kubeadm:cluster-admins']).default('system:masters'),
     })
     .prefault({}),
   etcd: z.strictObject({ extraNames: z.array(text(parseHost)).default([]) }).prefault({}),

@@ -106,7 +106,7 @@ describe('enrolNode, once more', () => {
       ...fixture.deps,
       authorities: {
         ...authorities,
-        signer: () => {
+        signerFor: () => {
           throw new Error('the power went out');
         },
       },

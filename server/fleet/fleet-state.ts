@@ -7,8 +7,16 @@ import type { NodeRecord, Store } from '../store/store.ts';
 
 /** Which components count on a node of a role; what a node reports beyond them is kept and shown, but decides nothing. */
 const COMPONENTS_OF_ROLE: Record<Role, readonly Component[]> = {
-  'control-plane': ['etcd', 'kube-apiserver', 'kubelet'],
-  worker: ['kubelet'],
+  'control-plane': [
+    'etcd',
+    'kube-apiserver',
+    'kube-controller-manager',
+    'kube-scheduler',
+    'kubelet',
+    'kube-proxy',
+    'admin',
+  ],
+  worker: ['kubelet', 'kube-proxy'],
   etcd: ['etcd'],
 };
 

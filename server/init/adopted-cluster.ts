@@ -4,7 +4,8 @@ import { AppError, messageOf } from '../../common/errors/app-error.ts';
 import { type Certificate, parseCertificate, parseCertificates } from '../../common/x509/certificate.ts';
 import type { Authorities } from '../authority/authorities.ts';
 import { readIfThere } from '../authority/authority-files.ts';
-import { type ClusterAuthority, importAuthority } from '../authority/import-authority.ts';
+import { caStems, importAuthority } from '../authority/import-authority.ts';
+import { readOldRoots } from '../authority/read-old-roots.ts';
 import { endpointHost, firstAddressOf, parseHost } from '../config/endpoints.ts';
 import type { KubeletClientOrganization } from '../config/server-config.ts';
 import type { InitOptions } from './init-options.ts';
@@ -19,13 +20,6 @@ export interface AdoptedCluster {
   notes: string[];
 }
 
-/** Certificates of the CAs; their keys lie beside them. */
-const caFiles: readonly (readonly [ClusterAuthority, file: string])[] = [
-  ['kubernetes', 'ca.crt'],
-  ['etcd', 'etcd/ca.crt'],
-  ['front-proxy', 'front-proxy-ca.crt'],
-];
-
 /**
  * Reads and judges everything that will be adopted; writes nothing.
  *
@@ -38,33 +32,64 @@ export async function readAdoptedCluster(
   known: readonly string[],
   nowMs: number,
 ): Promise<AdoptedCluster> {
-  for (const [authority, file] of caFiles) {
+  for (const [authority, stem] of caStems) {
     const found = await importAuthority(folder, authority, nowMs);
     if (found === undefined && authority === 'kubernetes') {
-      throw new AppError('invalid-request', `there is no ${join(folder, file)}: give the folder of the cluster's CAs`);
+      throw new AppError(
+        'invalid-request',
+        `there is no ${join(folder, `${stem}.crt`)}: give the folder of the cluster's CAs`,
+      );
     }
   }
-  const notes: string[] = [];
+  return readCertificates(folder, options, known, []);
+}
+
+/**
+ * Reads and judges a cluster that shall move to CAs of ours; writes nothing.
+ *
+ * @param known see readAdoptedCluster
+ * @throws AppError invalid-request naming the file that cannot be used
+ */
+export async function readTrustedCluster(
+  folder: string,
+  options: InitOptions,
+  known: readonly string[],
+): Promise<AdoptedCluster> {
+  const roots = await readOldRoots(folder);
+  const missing = caStems.filter(([authority]) => !roots.has(authority));
+  const notes = missing.map(
+    ([authority, stem]) =>
+      `${join(folder, `${stem}.crt`)} is not there: nobody is taken to trust the ${authority} CA of the cluster`,
+  );
+  return readCertificates(folder, options, known, notes);
+}
+
+async function readCertificates(
+  folder: string,
+  options: InitOptions,
+  known: readonly string[],
+  notes: string[],
+): Promise<AdoptedCluster> {
   const extraNames = await readExtraNames(folder, new Set([...standardNames(options), ...known]), notes);
   const kubeletClientOrganization = await readOrganization(folder, notes);
   return { extraNames, kubeletClientOrganization, notes };
 }
 
 /**
- * Checks that the folder has the CAs that the server holds; their keys may be gone by now.
+ * Checks that the folder has CAs that the server holds or held, or whose roots it trusts; their keys may be gone by now.
  *
  * @throws AppError conflict when it has others, invalid-request when it has none or they cannot be read
  */
 export async function assertSameCluster(folder: string, authorities: Authorities): Promise<void> {
-  for (const [authority, name] of caFiles) {
-    const file = join(folder, name);
+  for (const [authority, stem] of caStems) {
+    const file = join(folder, `${stem}.crt`);
     const pem = await readIfThere(file);
     if (pem === undefined && authority === 'kubernetes') {
       throw new AppError('invalid-request', `there is no ${file}: give the folder of the cluster's CAs`);
     }
     if (pem === undefined) continue;
-    const { sha256 } = authorities.certificate(authority);
-    if (reading(file, () => parseCertificates(pem)).some((certificate) => certificate.sha256 === sha256)) continue;
+    const known = new Set(authorities.all(authority).map((ca) => ca.certificate.sha256));
+    if (reading(file, () => parseCertificates(pem)).some((certificate) => known.has(certificate.sha256))) continue;
     throw new AppError(
       'conflict',
       `the server is initialised with another ${authority} CA than the one in ${file}: init replaces no CA`,

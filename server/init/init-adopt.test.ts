@@ -48,6 +48,7 @@ describe('init --adopt', () => {
     assert.deepEqual(config().apiServer, {
       extraNames: ['api.example', '192.0.2.9', 'fd00::9'],
       kubeletClientOrganization: 'kubeadm:cluster-admins',
+      adminOrganization: 'kubeadm:cluster-admins', // kubeadm gives both the same
     });
     assert.deepEqual(
       result.authorities.map(({ authority, imported }) => [authority, imported]),
@@ -78,7 +79,11 @@ describe('init --adopt', () => {
       pki.leaf('apiserver', '/CN=kube-apiserver', standard);
       pki.leaf('apiserver-kubelet-client', subject, '');
       const result = await adopt();
-      assert.deepEqual(config().apiServer, { extraNames: [], kubeletClientOrganization: expected });
+      assert.deepEqual(config().apiServer, {
+        extraNames: [],
+        kubeletClientOrganization: expected,
+        adminOrganization: 'system:masters',
+      });
       const notes = result.notes.filter((each) => !each.includes('no user'));
       assert.equal(notes.length, note === undefined ? 0 : 1);
       if (note !== undefined) assert.match(notes.join(), note);

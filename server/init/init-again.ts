@@ -1,11 +1,13 @@
 /** `init` where the server is initialised already: it compares, makes nothing anew and replaces no CA. */
 import { existsSync } from 'node:fs';
 import { AppError } from '../../common/errors/app-error.ts';
-import { type Authorities, loadAuthorities } from '../authority/authorities.ts';
+import type { Clock } from '../../common/time/clock.ts';
+import { type Authorities, assertMade, loadAuthorities } from '../authority/authorities.ts';
 import { readPassphrase } from '../authority/passphrase.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { databaseFile } from '../config/server-layout.ts';
 import { openSqliteStore } from '../store/sqlite-store.ts';
+import type { RotationRecord } from '../store/store.ts';
 import { adminProblem, assertOwnAdmin, makeAdminCertificate } from './admin-certificate.ts';
 import { assertSameCluster } from './adopted-cluster.ts';
 import type { InitDeps } from './init.ts';
@@ -25,7 +27,8 @@ export async function initAgain(options: InitOptions, config: ServerConfig, deps
   const nowMs = clock.nowMs();
   assertSameConfig(options, config, layout.configFile);
   const authorities = await openAuthorities(config, deps);
-  if (options.adopt !== undefined) await assertSameCluster(options.adopt, authorities);
+  const folder = options.adopt ?? options.trustOld;
+  if (folder !== undefined) await assertSameCluster(folder, authorities);
   await assertOwnAdmin(layout.adminFolder, authorities.rootsPem('fleet'));
 
   const notes: string[] = [];
@@ -43,18 +46,31 @@ export async function initAgain(options: InitOptions, config: ServerConfig, deps
   };
 }
 
-async function openAuthorities(config: ServerConfig, { layout }: InitDeps): Promise<Authorities> {
+async function openAuthorities(config: ServerConfig, { layout, clock }: InitDeps): Promise<Authorities> {
   const passphrase = await readPassphrase({
     configured: config.passphraseFile,
     credentialsFolder: undefined,
     fallback: layout.passphraseFile,
   });
   try {
-    return await loadAuthorities(config.stateFolder, passphrase);
+    await assertMade(config.stateFolder);
+    return await loadAuthorities(config.stateFolder, passphrase, await recordedRotation(config, clock));
   } catch (error) {
     const failure = AppError.from(error);
     if (failure.reason !== 'not-found') throw failure;
     throw lost(`${layout.configFile} is there, but the CAs in ${config.stateFolder} are not`, layout.configFile);
+  }
+}
+
+/** Undefined without a store: what is lost then is said when it is needed. */
+async function recordedRotation(config: ServerConfig, clock: Clock): Promise<RotationRecord | undefined> {
+  const file = databaseFile(config.stateFolder);
+  if (!existsSync(file)) return undefined;
+  const store = openSqliteStore(file, clock);
+  try {
+    return await store.getRotation();
+  } finally {
+    await store.close();
   }
 }
 

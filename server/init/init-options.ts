@@ -15,6 +15,8 @@ export interface InitOptions {
   dnsDomain: string;
   /** --adopt: kubeadm's folder of an existing cluster whose CAs are imported; undefined makes new ones. */
   adopt: string | undefined;
+  /** --trust-old: the same folder, of whose CAs only the roots are trusted until the nodes have moved to new ones. */
+  trustOld?: string | undefined;
   /** --advertise: hosts at which nodes reach this server; empty lets init choose. */
   advertise: readonly string[];
 }
@@ -28,7 +30,7 @@ export interface WantedConfig {
 /** What the options alone do not say. */
 export type FoundSettings = Pick<
   ConfigOptions,
-  'advertise' | 'stateFolder' | 'apiServerExtraNames' | 'kubeletClientOrganization'
+  'advertise' | 'stateFolder' | 'apiServerExtraNames' | 'kubeletClientOrganization' | 'adminOrganization'
 >;
 
 /**
@@ -67,6 +69,7 @@ export function assertSameConfig(options: InitOptions, existing: ServerConfig, c
     stateFolder: existing.stateFolder,
     apiServerExtraNames: [],
     kubeletClientOrganization: existing.apiServer.kubeletClientOrganization,
+    adminOrganization: existing.apiServer.adminOrganization,
   });
   const rows: [setting: string, there: string, asked: string][] = [
     ['cluster.name', existing.cluster.name, wanted.cluster.name],

@@ -15,6 +15,7 @@ const result: InitResult = {
     { authority: 'fleet', subject: 'CN=kube-mtls fleet CA lab', notAfter: inDays(3650), imported: false },
     { authority: 'kubernetes', subject: 'CN=kubernetes', notAfter: inDays(365), imported: false },
   ],
+  moving: [],
   looseKeys: [],
   configFile: '/etc/kube-mtls/server.yaml',
   stateFolder: '/var/lib/kube-mtls-server',

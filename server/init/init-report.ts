@@ -59,7 +59,7 @@ function warnings({ authorities, looseKeys, notes, nowMs }: InitResult): string[
   return found.length === 0 ? [] : ['Please note:', ...found.map((note) => `  - ${note}`)];
 }
 
-function nextLines({ bootstrapEndpoint, advertiseWhy, configFile }: InitResult): string[] {
+function nextLines({ bootstrapEndpoint, advertiseWhy, configFile, moving }: InitResult): string[] {
   const why = advertiseWhy === undefined ? '' : `, ${advertiseWhy}`;
   return [
     `  Nodes will be told to join at ${bootstrapEndpoint}${why}.`,
@@ -69,6 +69,18 @@ function nextLines({ bootstrapEndpoint, advertiseWhy, configFile }: InitResult):
     '    kube-mtls token create --role control-plane --node NAME --print-join',
     '',
     '  Then run the printed line on that node; the roles are control-plane, worker and etcd.',
+    ...(moving.length === 0 ? [] : movingLines(moving)),
+  ];
+}
+
+function movingLines(moving: InitResult['moving']): string[] {
+  return [
+    '',
+    `  The cluster moves from its own CAs to those of this server (${moving.join(', ')}), and trusts both meanwhile.`,
+    '  Join all its nodes, wait until the phase is complete, and go on; three phases in all:',
+    '',
+    '    kube-mtls authority status',
+    '    kube-mtls authority advance',
   ];
 }
 

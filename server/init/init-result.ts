@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Authority } from '../../common/names/names.ts';
 import { authorities as words } from '../../common/names/names.ts';
 import type { Authorities } from '../authority/authorities.ts';
-import type { ClusterAuthority } from '../authority/import-authority.ts';
+import { type ClusterAuthority, caStems } from '../authority/import-authority.ts';
 import { bootstrapEndpoint, type ServerConfig } from '../config/server-config.ts';
 import type { ServerLayout } from '../config/server-layout.ts';
 
@@ -28,6 +28,8 @@ export interface InitResult {
   /** Why this host is advertised; undefined when the operator said it. */
   advertiseWhy: string | undefined;
   authorities: AuthorityLine[];
+  /** Authorities of which the cluster's own roots are trusted until the nodes have moved to ours; empty unless asked for. */
+  moving: Authority[];
   /** Keys of imported CAs that lie, unencrypted, in the adopted folder still. */
   looseKeys: { authority: ClusterAuthority; path: string }[];
   configFile: string;
@@ -39,13 +41,6 @@ export interface InitResult {
   /** When it was made; warnings depend on it. */
   nowMs: number;
 }
-
-/** Private keys in kubeadm's folder. */
-const keyFiles: readonly (readonly [ClusterAuthority, file: string])[] = [
-  ['kubernetes', 'ca.key'],
-  ['etcd', 'etcd/ca.key'],
-  ['front-proxy', 'front-proxy-ca.key'],
-];
 
 /**
  * The facts that a configuration, its authorities and the layout have.
@@ -66,8 +61,12 @@ export function resultOf(
       const { subject, notAfter } = authorities.certificate(authority);
       return { authority, subject, notAfter, imported: authorities.imported(authority) };
     }),
-    looseKeys: keyFiles
-      .map(([authority, file]) => ({ authority, path: adoptFolder === undefined ? '' : join(adoptFolder, file) }))
+    moving: words.all.filter((authority) => authorities.phase(authority) !== 'settled'),
+    looseKeys: caStems
+      .map(([authority, stem]) => ({
+        authority,
+        path: adoptFolder === undefined ? '' : join(adoptFolder, `${stem}.key`),
+      }))
       .filter(({ authority, path }) => path !== '' && authorities.imported(authority) && existsSync(path)),
     configFile: layout.configFile,
     stateFolder: config.stateFolder,

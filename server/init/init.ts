@@ -1,5 +1,6 @@
 /** `kube-mtls-server init`: from nothing, or from an existing cluster's CAs, to a server that can be started. */
 import { dirname, join, resolve } from 'node:path';
+import { AppError } from '../../common/errors/app-error.ts';
 import { makeFolder, writeFileDurably } from '../../common/files/durable.ts';
 import type { RunCommand } from '../../common/run/command.ts';
 import type { Clock } from '../../common/time/clock.ts';
@@ -9,8 +10,9 @@ import { makeAuthorities } from '../authority/make-authorities.ts';
 import { parseServerConfig, type ServerConfig } from '../config/server-config.ts';
 import { authorityFolder, databaseFile, type ServerLayout } from '../config/server-layout.ts';
 import { openSqliteStore } from '../store/sqlite-store.ts';
+import type { Store } from '../store/store.ts';
 import { adminProblem, assertOwnAdmin, makeAdminCertificate } from './admin-certificate.ts';
-import { type AdoptedCluster, readAdoptedCluster } from './adopted-cluster.ts';
+import { type AdoptedCluster, readAdoptedCluster, readTrustedCluster } from './adopted-cluster.ts';
 import { ensurePassphrase } from './ensure-passphrase.ts';
 import { initAgain } from './init-again.ts';
 import { type InitOptions, wantedConfig } from './init-options.ts';
@@ -18,6 +20,7 @@ import { type InitResult, resultOf } from './init-result.ts';
 import { chooseAdvertise, type Machine } from './machine.ts';
 import { ownState, serverUser } from './own-state.ts';
 import { renewServerCertificate } from './renew-server-certificate.ts';
+import { trustOldRoots } from './trust-old-roots.ts';
 
 /** What init works with. */
 export interface InitDeps {
@@ -38,8 +41,13 @@ const nothingAdopted: AdoptedCluster = { extraNames: [], kubeletClientOrganizati
  */
 export async function init(options: InitOptions, deps: InitDeps): Promise<InitResult> {
   const { layout } = deps;
-  const adoptFolder = options.adopt === undefined ? undefined : resolve(options.adopt);
-  const absolute = { ...options, adopt: adoptFolder };
+  if (options.adopt !== undefined && options.trustOld !== undefined) {
+    throw new AppError(
+      'invalid-request',
+      '--adopt keeps the CAs of the cluster and --trust-old replaces them: give one of the two',
+    );
+  }
+  const absolute = { ...options, adopt: absolutely(options.adopt), trustOld: absolutely(options.trustOld) };
   const existing = await readIfThere(layout.configFile);
   if (existing !== undefined) return initAgain(absolute, parseServerConfig(existing, layout.configFile), deps);
   return initFirst(absolute, deps);
@@ -48,20 +56,22 @@ export async function init(options: InitOptions, deps: InitDeps): Promise<InitRe
 async function initFirst(options: InitOptions, deps: InitDeps): Promise<InitResult> {
   const { layout, clock, machine } = deps;
   const { stateFolder } = layout;
-  const { adopt: adoptFolder } = options;
+  const { adopt: adoptFolder, trustOld } = options;
   const nowMs = clock.nowMs();
 
   // 1. everything is judged before anything is written
   const advertise = chooseAdvertise(options.advertise, options.apiEndpoint, machine);
   const found = { advertise: advertise.hosts, stateFolder, apiServerExtraNames: [] };
-  wantedConfig(options, { ...found, kubeletClientOrganization: 'none' });
+  wantedConfig(options, { ...found, kubeletClientOrganization: 'none', adminOrganization: 'system:masters' });
   const known = [machine.hostname, ...advertise.hosts];
-  const adopted =
-    adoptFolder === undefined ? nothingAdopted : await readAdoptedCluster(adoptFolder, options, known, nowMs);
+  const adopted = await readCluster(options, known, nowMs);
+  const kubeletClientOrganization = adopted.kubeletClientOrganization ?? 'system:masters';
   const { yaml, config } = wantedConfig(options, {
     ...found,
     apiServerExtraNames: adopted.extraNames,
-    kubeletClientOrganization: adopted.kubeletClientOrganization ?? 'system:masters',
+    kubeletClientOrganization,
+    // kubeadm gives its administrators and its API servers the same since 1.29
+    adminOrganization: kubeletClientOrganization === 'none' ? 'system:masters' : kubeletClientOrganization,
   });
   await assertOwnAdmin(layout.adminFolder, await readIfThere(join(authorityFolder(stateFolder), 'fleet.crt')));
 
@@ -69,11 +79,16 @@ async function initFirst(options: InitOptions, deps: InitDeps): Promise<InitResu
   const passphrase = await ensurePassphrase(layout.passphraseFile, stateFolder);
   await makeFolder(stateFolder, { mode: 0o700 });
   const clusterName = config.cluster.name;
-  const notes = await makeAuthorities({ stateFolder, passphrase, clusterName, adoptFolder, nowMs });
-  const authorities = await loadAuthorities(stateFolder, passphrase);
+  const successors = trustOld !== undefined;
+  const notes = await makeAuthorities({ stateFolder, passphrase, clusterName, adoptFolder, successors, nowMs });
 
-  // 3. the certificates of the server and of the first administrator, recorded like all others
-  await certify(config, authorities, deps);
+  // 3. which roots count, then the certificates of the server and of the first administrator, recorded like all others
+  const authorities = await withStore(config, clock, async (store) => {
+    await trustOldRoots(trustOld, { store, clock, stateFolder, passphrase });
+    const opened = await loadAuthorities(stateFolder, passphrase, await store.getRotation());
+    await certify(config, opened, store, deps);
+    return opened;
+  });
 
   // 4. the daemon's user gets its state
   const owned = await ownState(stateFolder, deps.run);
@@ -91,15 +106,30 @@ async function initFirst(options: InitOptions, deps: InitDeps): Promise<InitResu
   };
 }
 
-async function certify(config: ServerConfig, authorities: Authorities, deps: InitDeps): Promise<void> {
-  const { layout, clock, machine } = deps;
+function readCluster(options: InitOptions, known: readonly string[], nowMs: number): Promise<AdoptedCluster> {
+  const { adopt, trustOld } = options;
+  if (adopt !== undefined) return readAdoptedCluster(adopt, options, known, nowMs);
+  if (trustOld !== undefined) return readTrustedCluster(trustOld, options, known);
+  return Promise.resolve(nothingAdopted);
+}
+
+async function withStore<T>(config: ServerConfig, clock: Clock, use: (store: Store) => Promise<T>): Promise<T> {
   const store = openSqliteStore(databaseFile(config.stateFolder), clock);
   try {
-    const issueDeps = { store, authorities, config, clock };
-    await renewServerCertificate({ ...issueDeps, hostname: machine.hostname });
-    if ((await adminProblem(layout.adminFolder, authorities, clock.nowMs())) === undefined) return;
-    await makeAdminCertificate(layout.adminFolder, issueDeps);
+    return await use(store);
   } finally {
     await store.close();
   }
+}
+
+async function certify(config: ServerConfig, authorities: Authorities, store: Store, deps: InitDeps): Promise<void> {
+  const { layout, clock, machine } = deps;
+  const issueDeps = { store, authorities, config, clock };
+  await renewServerCertificate({ ...issueDeps, hostname: machine.hostname });
+  if ((await adminProblem(layout.adminFolder, authorities, clock.nowMs())) === undefined) return;
+  await makeAdminCertificate(layout.adminFolder, issueDeps);
+}
+
+function absolutely(folder: string | undefined): string | undefined {
+  return folder === undefined ? undefined : resolve(folder);
 }

@@ -4,6 +4,7 @@ import { AppError, messageOf } from '../../common/errors/app-error.ts';
 import { makeFolder, writeFileDurably } from '../../common/files/durable.ts';
 import { chainsTo, keyMatches, parseCertificates } from '../../common/x509/certificate.ts';
 import { generateKey, loadKey } from '../../common/x509/keys.ts';
+import { lifeAtMs } from '../../common/x509/life.ts';
 import { readIfThere } from '../authority/authority-files.ts';
 import { serverFolder } from '../config/server-layout.ts';
 import { recordEvent } from '../events/record-event.ts';
@@ -82,9 +83,7 @@ function whyDue(
     if (problem !== undefined) return problem;
     const names = [...leaf.dnsNames, ...leaf.ipAddresses].sort().join(', ');
     if (names !== serverHosts(deps.hostname, deps.config).join(', ')) return `its names were ${names}`;
-    const endMs = leaf.notAfter.getTime();
-    const lifeMs = endMs - leaf.notBefore.getTime();
-    return endMs - nowMs < lifeMs / 3 ? `it would end ${leaf.notAfter.toISOString()}` : undefined;
+    return nowMs > lifeAtMs(leaf, 2 / 3) ? `it would end ${leaf.notAfter.toISOString()}` : undefined;
   } catch (error) {
     return `it could not be read: ${messageOf(error)}`;
   }

@@ -99,10 +99,41 @@ describe('issueCertificates', () => {
     );
   });
 
+  it('is two durable steps, however many certificates it asks for', async () => {
+    const steps: string[] = [];
+    const counting: Store = {
+      ...store,
+      appendEvent: async (event) => {
+        steps.push(event.kind);
+        await store.appendEvent(event);
+      },
+      recordIntents: async (intents, events) => {
+        steps.push(`${intents.length} intents, ${events?.length} events`);
+        await store.recordIntents(intents, events);
+      },
+      recordIssued: async (issued, events) => {
+        steps.push(`${issued.length} issued, ${events?.length} events`);
+        await store.recordIssued(issued, events);
+      },
+    };
+    const wishes: [Profile, Uint8Array][] = [
+      ['kubelet-serving', await newKeyCsr()],
+      ['kubelet-client', await newKeyCsr()],
+    ];
+    await issueCertificates({ ...deps, store: counting }, callerOf('w1'), batch(...wishes));
+    assert.deepEqual(steps, ['2 intents, 2 events', '2 issued, 2 events']);
+    assert.deepEqual(await kinds(), [
+      'certificate.intended',
+      'certificate.intended',
+      'certificate.issued',
+      'certificate.issued',
+    ]);
+  });
+
   it('records the intent before it signs: a crash in between leaves a serial, not a secret certificate', async () => {
     const broken: Authorities = {
       ...authorities,
-      signer: () => {
+      signerFor: () => {
         throw new Error('the power went out');
       },
     };
@@ -122,12 +153,12 @@ describe('issueCertificates', () => {
     let signed = 0;
     const counting: Authorities = {
       ...authorities,
-      signer: (authority) => {
+      signerFor: (...wish) => {
         signed++;
-        return authorities.signer(authority);
+        return authorities.signerFor(...wish);
       },
     };
-    const full = { ...store, appendEvent: () => Promise.reject(new AppError('unavailable', 'disk full')) };
+    const full = { ...store, recordIntents: () => Promise.reject(new AppError('unavailable', 'disk full')) };
     const request = batch(['kubelet-client', sampleCsr(key)]);
     const attempt = issueCertificates({ ...deps, store: full, authorities: counting }, callerOf('w1'), request);
     await assert.rejects(attempt, refused('unavailable', /disk full/));
@@ -244,9 +275,9 @@ describe('issueCertificates', () => {
     const csr = await newCsr();
     const context = { config: deps.config, authorities, nowMs: startMs };
     const approval = approveIdentity({ node: sampleNode(), csr, keyHolder: undefined }, context);
-    assert.ok(sign(approval, '1', authorities.signer('fleet')));
+    assert.ok(sign(approval, '1', authorities.signerFor('fleet', undefined)));
     const forged = { fields: { ...approval.fields, uris: ['spiffe://lab/admin/root'] } };
-    assert.throws(() => sign(forged as never, '1', authorities.signer('fleet')), /only an approval/);
+    assert.throws(() => sign(forged as never, '1', authorities.signerFor('fleet', undefined)), /only an approval/);
   });
 
   it('tells each role the roots that it needs and no more', async () => {

@@ -2,14 +2,13 @@
 import { type Certificate, parseCertificate } from '../../common/x509/certificate.ts';
 import { newSerial } from '../../common/x509/sign.ts';
 import type { Authorities } from '../authority/authorities.ts';
-import { recordEvent } from '../events/record-event.ts';
 import { type Approval, pinOf } from '../policy/approve.ts';
-import type { CertificateIntent, Store } from '../store/store.ts';
+import type { CertificateIntent, EventDraft, Store } from '../store/store.ts';
 import { sign } from './sign.ts';
 
 /** What signing needs. */
 export interface SignDeps {
-  store: Pick<Store, 'recordIntents' | 'recordIssued' | 'appendEvent'>;
+  store: Pick<Store, 'recordIntents' | 'recordIssued'>;
   authorities: Authorities;
 }
 
@@ -36,7 +35,7 @@ export interface Intent {
 }
 
 /**
- * Records serials and intents, and writes them to the audit: the half before any signature.
+ * Records serials and intents and their audit, in one durable step: the half before any signature.
  *
  * @throws AppError conflict when a key was certified for another holder meanwhile; nothing is recorded then
  */
@@ -46,19 +45,22 @@ export async function recordIntents(
   context: SignContext,
 ): Promise<Intent[]> {
   const intents = approvals.map((approval) => ({ approval, serial: newSerial() }));
-  await deps.store.recordIntents(intents.map((intent) => rowOf(intent, context.changeId)));
-  for (const intent of intents) await audit(deps, 'certificate.intended', intent, context);
+  await deps.store.recordIntents(
+    intents.map((intent) => rowOf(intent, context.changeId)),
+    intents.map((intent) => auditOf('certificate.intended', intent, context)),
+  );
   return intents;
 }
 
-/** Signs recorded intents, records the signatures and writes them to the audit, in this order. */
+/** Signs recorded intents, then records the signatures and their audit, in one durable step. */
 export async function signIntents(
   deps: SignDeps,
   intents: readonly Intent[],
   context: SignContext,
 ): Promise<SignedCertificate[]> {
   const signed = intents.map(({ approval, serial }) => {
-    const pem = sign(approval, serial, deps.authorities.signer(approval.fields.authority));
+    const { authority, profile } = approval.fields;
+    const pem = sign(approval, serial, deps.authorities.signerFor(authority, profile));
     return { approval, certificate: parseCertificate(pem) };
   });
   await deps.store.recordIssued(
@@ -68,8 +70,8 @@ export async function signIntents(
       sha256: certificate.sha256,
       pem: certificate.pem,
     })),
+    intents.map((intent) => auditOf('certificate.issued', intent, context)),
   );
-  for (const intent of intents) await audit(deps, 'certificate.issued', intent, context);
   return signed;
 }
 
@@ -89,17 +91,16 @@ export function only<T>(list: readonly T[]): T {
   return first;
 }
 
-async function audit(
-  deps: SignDeps,
+function auditOf(
   kind: 'certificate.intended' | 'certificate.issued',
   { approval, serial }: Intent,
   { actor, source }: SignContext,
-): Promise<void> {
+): EventDraft {
   const { authority, profile, holder, notAfter } = approval.fields;
   const what = profile ?? (holder.includes('/') ? 'administrator' : holder === 'server' ? 'server' : 'identity');
   const message = `${what} for ${holder}, serial ${serial} of the ${authority} CA, until ${notAfter.toISOString()}`;
   const node = /^(admin\/|server$)/.test(holder) ? '' : holder;
-  await recordEvent(deps.store, { kind, actor, node, message, source });
+  return { kind, actor, node, reason: '', message, source };
 }
 
 function rowOf({ approval, serial }: Intent, changeId: string): CertificateIntent {

@@ -1,6 +1,6 @@
 /** The roots that a node's components have to trust. */
 import { create } from '@bufbuild/protobuf';
-import { type Authority, type Role, authorities as words } from '../../common/names/names.ts';
+import { type Authority, type Role, rotationPhases, authorities as words } from '../../common/names/names.ts';
 import {
   type GetTrustBundlesResponse,
   GetTrustBundlesResponseSchema,
@@ -25,6 +25,12 @@ export async function getTrustBundles(deps: IssueDeps, caller: Caller): Promise<
 /** The bundles for a role. */
 export function trustBundles(authorities: Authorities, role: Role): TrustBundle[] {
   return known[role].map((authority) =>
-    create(TrustBundleSchema, { authority: words.toNumber(authority), rootsPem: authorities.rootsPem(authority) }),
+    create(TrustBundleSchema, {
+      authority: words.toNumber(authority),
+      rootsPem: authorities.rootsPem(authority),
+      phase: rotationPhases.toNumber(authorities.phase(authority)),
+      issuingPin: authorities.issuingPin(authority),
+      retiredRootsPem: authorities.retiredPem(authority),
+    }),
   );
 }

@@ -43,9 +43,19 @@ export interface CheckPeersDeps {
 /** Who talks to a component, over the network. */
 const TALKS_TO: Record<Component, readonly Component[]> = {
   etcd: ['etcd', 'kube-apiserver'],
-  'kube-apiserver': ['kube-apiserver', 'kubelet'],
+  'kube-apiserver': ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy'],
   kubelet: ['kube-apiserver'],
+  'kube-controller-manager': [],
+  'kube-scheduler': [],
+  'kube-proxy': [],
+  admin: [],
 };
+
+/** True when components of other nodes call it, so that their word counts. */
+export function hasPeers(component: Component): boolean {
+  return TALKS_TO[component].length > 0;
+}
+
 const MOST_PEERS = 50;
 const ANSWER_MARGIN_MS = 10_000;
 

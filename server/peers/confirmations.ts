@@ -7,7 +7,7 @@ import { recordEvent } from '../events/record-event.ts';
 import type { Store } from '../store/store.ts';
 
 const KIND = 'peers.confirmed';
-/** A report follows its confirmation within seconds; a node has three components. */
+/** A report follows its confirmation within seconds; a node has a handful of components. */
 const LOOK_BACK = 50;
 
 /** What was confirmed. */

@@ -39,6 +39,7 @@ export async function acquirePermit(
     reason: request.reason.slice(0, 200),
     changeId: request.changeId.slice(0, 64),
     undo: request.undo,
+    live: request.live,
   });
   return { permitId: permit.id, expiresAt: timestampFromMs(permit.expiresAtMs) };
 }

@@ -136,6 +136,21 @@ describe('rules', () => {
     ['its own component being changed', [row('n1', 'kube-apiserver', 'applying')], wish('kube-apiserver'), undefined],
     ['a kubelet beside one being changed', [row('n2', 'kubelet', 'applying')], wish('kubelet'), /1 of 1 kubelets/],
     [
+      'a kube-proxy beside one being changed',
+      [row('n2', 'kube-proxy', 'verifying')],
+      wish('kube-proxy'),
+      /kube-proxys/,
+    ],
+    ['a kube-proxy beside a kubelet', [row('n2', 'kubelet', 'applying')], wish('kube-proxy'), undefined],
+    [
+      'a controller manager beside one being changed',
+      [row('n2', 'kube-controller-manager', 'applying')],
+      wish('kube-controller-manager'),
+      /one is changed at a time/,
+    ],
+    ['a live take-up beside one being changed', [row('n2', 'etcd', 'applying')], wish('etcd', { live: true }), /n2/],
+    ['kubeconfigs of administrators beside others', [row('n2', 'admin', 'applying')], wish('admin'), undefined],
+    [
       'a kubelet beside one that died in its change',
       [row('n2', 'kubelet', 'applying', false)],
       wish('kubelet'),
@@ -159,7 +174,7 @@ describe('rules', () => {
     });
   }
 
-  for (const component of ['etcd', 'kube-apiserver'] as const) {
+  for (const component of ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'] as const) {
     it(`lets one ${component} be disturbed at a time, and says who holds the permit, even to undo`, async () => {
       await permits.acquire('n1', wish(component));
       assert.match((await refusal('n2', wish(component))).message, new RegExp(`n1 holds the permit for ${component}`));
@@ -198,6 +213,8 @@ describe('paused rollout', () => {
 
   it('still lets a node undo', async () => {
     assert.ok(await permits.acquire('n1', wish('kubelet', { undo: true })));
+    await permits.release('n1', permits.list()[0]?.id ?? '');
+    assert.ok(await permits.acquire('n1', wish('kubelet', { live: true })), 'certificates must not end in a pause');
   });
 
   it('lets a change that holds its permit come to its end', async () => {
@@ -254,8 +271,8 @@ function fresh(kubeletShare = 0.1): Coordinator {
 }
 
 function wish(component: Component, fields: Partial<PermitWish> = {}): PermitWish {
-  const base = { permitId: '', components: [component], reason: 'new certificates', changeId: 'c1', undo: false };
-  return { ...base, ...fields };
+  const base = { permitId: '', components: [component], reason: 'new certificates', changeId: 'c1' };
+  return { ...base, undo: false, live: false, ...fields };
 }
 
 function row(node: string, component: Component, state: ComponentState, online = true): FleetComponent {

@@ -27,6 +27,8 @@ export interface PermitWish {
   changeId: string;
   /** Puts back what a change left; goes even while the rollout is paused. */
   undo: boolean;
+  /** Restarts nothing; goes even while the rollout is paused, so that no certificate ends because of a pause. */
+  live: boolean;
 }
 
 /** What the coordinator needs. */
@@ -122,7 +124,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
         return refuse(node, wish, new AppError('unavailable', text, { retryAfterMs: own.expiresAtMs - clock.nowMs() }));
       }
       const back = own === undefined && mayComeBack(wish.permitId);
-      if (paused && !wish.undo && !same && !back) {
+      if (paused && !wish.undo && !wish.live && !same && !back) {
         const text = `the rollout is paused: ${reason}; resume it with "kube-mtls rollout resume"`;
         return refuse(node, wish, new AppError('policy-refused', text));
       }
@@ -148,7 +150,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       if (own !== undefined || !mayComeBack(permitId)) return;
       // The components are not known from a heartbeat: those that the node said it was changing.
       const changing = deps.components().filter((row) => row.node === node && isDisturbed(row));
-      const wish = { permitId, components: changing.map((row) => row.component), reason: '', changeId: '', undo: true };
+      const components = changing.map((row) => row.component);
+      const wish = { permitId, components, reason: '', changeId: '', undo: true, live: false };
       const others = [...permits.values()];
       if (changing.length === 0 || whyNot({ node, wish, others, components: [], kubeletShare: 1 }) !== undefined)
         return;

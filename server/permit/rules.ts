@@ -43,29 +43,35 @@ const RULES: Record<Component, (situation: Situation) => string | undefined> = {
     );
   },
 
-  /** One API server at a time. */
-  'kube-apiserver'(situation) {
-    const holder = holderOf('kube-apiserver', situation);
-    if (holder !== undefined || situation.wish.undo) return holder;
-    const busy = elsewhere('kube-apiserver', situation).find((row) => DISTURBED.includes(row.state));
-    return busy && `kube-apiserver on ${busy.node} is ${busy.state}; one API server is changed at a time`;
-  },
-
-  /** A share of the kubelets, one at least. A node that died while it was changed holds up no other. */
-  kubelet(situation) {
-    if (situation.wish.undo) return undefined;
-    const count = situation.components.filter((row) => row.component === 'kubelet').length;
-    const most = Math.max(1, Math.floor(situation.kubeletShare * count));
-    const busy = new Set(
-      situation.others.filter((permit) => permit.components.includes('kubelet')).map((it) => it.node),
-    );
-    for (const row of elsewhere('kubelet', situation)) {
-      if (row.online && DISTURBED.includes(row.state)) busy.add(row.node);
-    }
-    if (busy.size < most) return undefined;
-    return `${busy.size} of ${count} kubelets are being changed (${[...busy].sort().slice(0, 5).join(', ')}); at most ${most} at once`;
-  },
+  'kube-apiserver': (situation) => oneAtATime('kube-apiserver', situation),
+  'kube-controller-manager': (situation) => oneAtATime('kube-controller-manager', situation),
+  'kube-scheduler': (situation) => oneAtATime('kube-scheduler', situation),
+  kubelet: (situation) => shareOf('kubelet', situation),
+  'kube-proxy': (situation) => shareOf('kube-proxy', situation),
+  /** Nothing runs. */
+  admin: () => undefined,
 };
+
+/** For components of which the cluster needs one that answers. */
+function oneAtATime(component: Component, situation: Situation): string | undefined {
+  const holder = holderOf(component, situation);
+  if (holder !== undefined || situation.wish.undo) return holder;
+  const busy = elsewhere(component, situation).find((row) => DISTURBED.includes(row.state));
+  return busy && `${component} on ${busy.node} is ${busy.state}; one is changed at a time`;
+}
+
+/** For components of every node: a share of them, one at least. A node that died while it was changed holds up no other. */
+function shareOf(component: Component, situation: Situation): string | undefined {
+  if (situation.wish.undo) return undefined;
+  const count = situation.components.filter((row) => row.component === component).length;
+  const most = Math.max(1, Math.floor(situation.kubeletShare * count));
+  const busy = new Set(situation.others.filter((permit) => permit.components.includes(component)).map((it) => it.node));
+  for (const row of elsewhere(component, situation)) {
+    if (row.online && DISTURBED.includes(row.state)) busy.add(row.node);
+  }
+  if (busy.size < most) return undefined;
+  return `${busy.size} of ${count} ${component}s are being changed (${[...busy].sort().slice(0, 5).join(', ')}); at most ${most} at once`;
+}
 
 function holderOf(component: Component, { others }: Situation): string | undefined {
   const holder = others.find((permit) => permit.components.includes(component));

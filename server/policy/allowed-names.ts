@@ -19,6 +19,8 @@ export function allowedNames(rule: NameRule, node: NamedNode, config: ServerConf
       return union(ofNode(node), namesOf(['localhost', '::1', ...config.etcd.extraNames]), loopback);
     case 'kubelet':
       return union(ofNode(node), loopback);
+    case 'local':
+      return union(ofNode(node), namesOf(['localhost', '::1']), loopback);
   }
 }
 
@@ -31,9 +33,10 @@ export function whereToAllow(rule: NameRule, node: NamedNode): string {
       return 'add them to apiServer.extraNames in server.yaml of the CA server and restart it, if API servers are called so';
     case 'etcd':
       return 'add them to etcd.extraNames in server.yaml of the CA server and restart it, if members are called so';
-    case 'kubelet': {
+    case 'kubelet':
+    case 'local': {
       const own = [node.name, ...node.addresses].join(', ');
-      return `a kubelet is called by its node's name and addresses (${own}): enrol the node again with a token made with --address, if they are wrong`;
+      return `it is called by its node's name and addresses (${own}): enrol the node again with a token made with --address, if they are wrong`;
     }
   }
 }

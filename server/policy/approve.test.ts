@@ -44,7 +44,7 @@ describe('policy', () => {
   describe('gives a role its profiles and no others', () => {
     const may: Record<Role, readonly Profile[]> = {
       'control-plane': profiles.all,
-      worker: ['kubelet-serving', 'kubelet-client', 'probe-client'],
+      worker: ['kubelet-serving', 'kubelet-client', 'probe-client', 'kube-proxy-client'],
       etcd: ['etcd-server', 'etcd-peer', 'etcd-healthcheck-client'],
     };
     for (const role of roles.all) {
@@ -116,6 +116,29 @@ describe('policy', () => {
       ],
       ['kubelet-client', 'kubernetes', 'system:node:cp1', ['system:nodes'], ['client'], [], []],
       ['probe-client', 'kubernetes', 'kube-mtls:probe:cp1', [], ['client'], [], []],
+      [
+        'kube-controller-manager-serving',
+        'kubernetes',
+        'kube-controller-manager',
+        [],
+        ['server'],
+        ['cp1', 'localhost'],
+        ['10.0.0.1', '127.0.0.1', '::1', 'fd00::1'],
+      ],
+      ['kube-controller-manager-client', 'kubernetes', 'system:kube-controller-manager', [], ['client'], [], []],
+      [
+        'kube-scheduler-serving',
+        'kubernetes',
+        'kube-scheduler',
+        [],
+        ['server'],
+        ['cp1', 'localhost'],
+        ['10.0.0.1', '127.0.0.1', '::1', 'fd00::1'],
+      ],
+      ['kube-scheduler-client', 'kubernetes', 'system:kube-scheduler', [], ['client'], [], []],
+      ['kube-proxy-client', 'kubernetes', 'system:kube-proxy', [], ['client'], [], []],
+      ['admin-client', 'kubernetes', 'kubernetes-admin', ['system:masters'], ['client'], [], []],
+      ['super-admin-client', 'kubernetes', 'kubernetes-super-admin', ['system:masters'], ['client'], [], []],
     ];
     it('has a row for each profile', () => {
       assert.deepEqual(
@@ -153,6 +176,12 @@ describe('policy', () => {
         assert.deepEqual(fields.notAfter, new Date(startMs + 365 * dayMs));
       });
     }
+  });
+
+  it('gives administrators the organization that the cluster binds', () => {
+    const config = 'apiServer: {adminOrganization: "kubeadm:cluster-admins"}';
+    assert.deepEqual(approve({ profile: 'admin-client' }, config).organizations, ['kubeadm:cluster-admins']);
+    assert.deepEqual(approve({ profile: 'super-admin-client' }, config).organizations, ['system:masters']);
   });
 
   it('refuses a key that another holder has, and takes the one of the node itself', () => {

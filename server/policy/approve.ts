@@ -5,6 +5,7 @@ import type { Authority, Profile } from '../../common/names/names.ts';
 import type { ParsedCsr } from '../../common/x509/csr.ts';
 import type { Usage } from '../../common/x509/extensions.ts';
 import { assertStrongKey, publicKeyPin } from '../../common/x509/keys.ts';
+import { BACKDATED_MS } from '../../common/x509/life.ts';
 import type { Authorities } from '../authority/authorities.ts';
 import { type Names, namesOf } from '../config/endpoints.ts';
 import type { ServerConfig } from '../config/server-config.ts';
@@ -58,7 +59,7 @@ export const isApproval: (value: unknown) => value is Approval = PolicyApproval.
 /** What every decision looks at. */
 export interface PolicyContext {
   config: ServerConfig;
-  authorities: Pick<Authorities, 'certificate'>;
+  authorities: Pick<Authorities, 'certificateFor'>;
   nowMs: number;
 }
 
@@ -71,7 +72,6 @@ export interface CertificateWish {
   keyHolder: string | undefined;
 }
 
-const backdatedMs = 5 * 60_000;
 /** A shorter certificate would expire before its node has taken it up. */
 const leastLifetimeMs = 10 * 60_000;
 
@@ -105,7 +105,7 @@ export function approveCertificate(wish: CertificateWish, context: PolicyContext
     usages: [...rule.usages],
     uris: [],
     publicKey: csr.publicKey,
-    ...validity(rule.authority, lifetimeMs, context),
+    ...validity(rule.authority, profile, lifetimeMs, context),
   });
 }
 
@@ -169,7 +169,7 @@ function fleetApproval(
     usages: [kind === 'server' ? 'server' : 'client'],
     uris: [`spiffe://${cluster.name}/${path}`],
     publicKey,
-    ...validity('fleet', lifetimeMs, context),
+    ...validity('fleet', undefined, lifetimeMs, context),
   });
 }
 
@@ -203,16 +203,17 @@ function assertNoForeignNames({ node, profile, csr }: CertificateWish, names: Na
 
 function validity(
   authority: Authority,
+  profile: Profile | undefined,
   lifetimeMs: number,
   context: PolicyContext,
 ): { notBefore: Date; notAfter: Date } {
   const { nowMs } = context;
-  const endMs = context.authorities.certificate(authority).notAfter.getTime();
+  const endMs = context.authorities.certificateFor(authority, profile).notAfter.getTime();
   const notAfterMs = Math.min(nowMs + lifetimeMs, endMs);
   if (notAfterMs < nowMs + leastLifetimeMs) {
     throw refused(`the ${authority} CA ends ${new Date(endMs).toISOString()}: replace it before anything else`);
   }
-  return { notBefore: wholeSecond(nowMs - backdatedMs), notAfter: wholeSecond(notAfterMs) };
+  return { notBefore: wholeSecond(nowMs - BACKDATED_MS), notAfter: wholeSecond(notAfterMs) };
 }
 
 function wholeSecond(ms: number): Date {

@@ -1,9 +1,10 @@
 /** What tests of the policy and of everything behind it share. */
-import { authorities as words } from '../../common/names/names.ts';
+import { type Authority, authorities as words } from '../../common/names/names.ts';
 import { createCsr, type ParsedCsr, parseCsr } from '../../common/x509/csr.ts';
 import { generateKey, type PrivateKey } from '../../common/x509/keys.ts';
 import { createAuthority, newSerial, type Signer } from '../../common/x509/sign.ts';
 import type { Authorities } from '../authority/authorities.ts';
+import { authoritiesOf, neverRotated } from '../authority/known-authorities.ts';
 import { parseServerConfig, type ServerConfig } from '../config/server-config.ts';
 
 /** Time of the tests. */
@@ -33,13 +34,8 @@ export async function sampleAuthorities(days = 3650): Promise<Authorities> {
     if (signer === undefined) throw new TypeError(`no authority ${authority}`);
     return signer;
   };
-  return {
-    signer: of,
-    certificate: (authority) => of(authority).certificate,
-    roots: (authority) => [of(authority).certificate],
-    rootsPem: (authority) => of(authority).certificate.pem,
-    imported: () => false,
-  };
+  const list = (authority: Authority) => ({ first: of(authority), companions: [], further: [] });
+  return authoritiesOf({ list, record: () => neverRotated, imported: () => false });
 }
 
 /** A request with these names. */

@@ -5,7 +5,7 @@ import type { ClusterAuthority } from '../authority/import-authority.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 
 /** Which names a certificate carries; see allowed-names.ts. */
-export type NameRule = 'none' | 'kube-apiserver' | 'etcd' | 'kubelet';
+export type NameRule = 'none' | 'kube-apiserver' | 'etcd' | 'kubelet' | 'local';
 
 /** A row. */
 export interface ProfileRule {
@@ -108,4 +108,29 @@ export const profileRules: Readonly<Record<Profile, ProfileRule>> = {
     commonName: (node) => `kube-mtls:probe:${node}`,
     organizations: none, // no group, so that RBAC gives it nothing
   },
+  'kube-controller-manager-serving': serving('kube-controller-manager'),
+  'kube-controller-manager-client': client(controlPlane, 'system:kube-controller-manager', none),
+  'kube-scheduler-serving': serving('kube-scheduler'),
+  'kube-scheduler-client': client(controlPlane, 'system:kube-scheduler', none),
+  // RBAC binds the user (ClusterRoleBinding system:node-proxier)
+  'kube-proxy-client': client(kubelets, 'system:kube-proxy', none),
+  'admin-client': client(controlPlane, 'kubernetes-admin', ({ apiServer }) => [apiServer.adminOrganization]),
+  // the way back in when RBAC itself is broken, so no binding may be needed for it
+  'super-admin-client': client(controlPlane, 'kubernetes-super-admin', () => ['system:masters']),
 };
+
+/** What a manager serves its metrics with; it is called on its own node and by monitoring. */
+function serving(commonName: string): ProfileRule {
+  return {
+    ...{ authority: 'kubernetes', roles: controlPlane, usages: ['server'], names: 'local' },
+    ...{ commonName: () => commonName, organizations: none },
+  };
+}
+
+/** A caller of the API server. */
+function client(roles: readonly Role[], user: string, organizations: ProfileRule['organizations']): ProfileRule {
+  return {
+    ...{ authority: 'kubernetes', roles, usages: ['client'], names: 'none' },
+    ...{ commonName: () => user, organizations },
+  };
+}

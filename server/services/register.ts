@@ -5,6 +5,7 @@ import { addHealth } from '../../common/rpc/health.ts';
 import { addReflection } from '../../common/rpc/reflection.ts';
 import { Health } from '../../proto/gen/grpc/health/v1/health_pb.js';
 import { AgentService } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import { AuthorityService } from '../../proto/gen/kubemtls/v1/authority_pb.js';
 import { CertificateService } from '../../proto/gen/kubemtls/v1/certificate_pb.js';
 import { EnrollmentService } from '../../proto/gen/kubemtls/v1/enrollment_pb.js';
 import { FleetService } from '../../proto/gen/kubemtls/v1/fleet_pb.js';
@@ -14,13 +15,14 @@ import { createAdmit } from '../authenticate.ts';
 import type { ServerDeps } from '../build-deps.ts';
 import { actorOf, type Caller } from '../caller.ts';
 import { agentService } from './agent-service.ts';
+import { authorityService } from './authority-service.ts';
 import { certificateService } from './certificate-service.ts';
 import { enrollmentService } from './enrollment-service.ts';
 import { fleetService } from './fleet-service.ts';
 import { rolloutService } from './rollout-service.ts';
 import { tokenService } from './token-service.ts';
 
-const FLEET = [AgentService, CertificateService, FleetService, TokenService, RolloutService] as const;
+const FLEET = [AgentService, AuthorityService, CertificateService, FleetService, TokenService, RolloutService] as const;
 
 /** The bootstrap listener: enrolment, and nothing that a stranger could use. */
 export function registerBootstrap(server: Server, deps: ServerDeps, serving: () => boolean): void {
@@ -33,6 +35,7 @@ export function registerBootstrap(server: Server, deps: ServerDeps, serving: () 
 export function registerFleet(server: Server, deps: ServerDeps, serving: () => boolean): void {
   const options: ServiceOptions<Caller> = { admit: createAdmit(deps), actorOf, ...sharedOf(deps) };
   addService(server, AgentService, agentService(deps), options);
+  addService(server, AuthorityService, authorityService(deps), options);
   addService(server, CertificateService, certificateService(deps), options);
   addService(server, FleetService, fleetService(deps), options);
   addService(server, TokenService, tokenService(deps), options);

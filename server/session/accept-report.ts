@@ -27,14 +27,19 @@ export interface ReportInput {
   /** What was stored before. */
   previous: ComponentStatus | undefined;
   report: ComponentStatus;
-  /** Whether the server issued the serving certificate with this serial to this node and heard no complaint of its peers. */
+  /** Whether the server issued the telling certificate with this serial to this node and heard no complaint of its peers. */
   proved: (serial: string) => Promise<boolean>;
 }
 
-const SERVING: Record<Component, Profile> = {
-  etcd: 'etcd-server',
-  'kube-apiserver': 'kube-apiserver-serving',
-  kubelet: 'kubelet-serving',
+/** The certificate by which a change of a component is known again: what it serves, or what it shows where it serves nothing. */
+const TELLING: Record<Component, readonly Profile[]> = {
+  etcd: ['etcd-server'],
+  'kube-apiserver': ['kube-apiserver-serving'],
+  kubelet: ['kubelet-serving'],
+  'kube-controller-manager': ['kube-controller-manager-client'],
+  'kube-scheduler': ['kube-scheduler-client'],
+  'kube-proxy': ['kube-proxy-client'],
+  admin: ['admin-client', 'super-admin-client'],
 };
 
 /** Judges a report. */
@@ -42,7 +47,7 @@ export async function acceptReport({ component, previous, report, proved }: Repo
   const status = await believe({ component, previous, report, proved });
   const state = componentStates.toWord(status.state) ?? 'detected';
   const before = previous && componentStates.toWord(previous.state);
-  const again = previous !== undefined && status.restarts > previous.restarts;
+  const again = previous !== undefined && (status.restarts > previous.restarts || status.reloads > previous.reloads);
   const news = state !== before || (again && state !== 'detected');
   return { status, state, news, stop: news ? whyStop(component, state, before, again, status.reason) : undefined };
 }
@@ -63,8 +68,8 @@ export function degrade(
 async function believe(input: ReportInput): Promise<ComponentStatus> {
   const { component, previous, report } = input;
   if (report.state !== State.VERIFIED) return report;
-  const serial = servingSerial(component, report);
-  const unchanged = previous !== undefined && serial !== '' && servingSerial(component, previous) === serial;
+  const serial = tellingSerial(component, report);
+  const unchanged = previous !== undefined && serial !== '' && tellingSerial(component, previous) === serial;
   // 1. After a reconnect everything is reported again.
   if (unchanged && previous.state === State.VERIFIED) return report;
   // 2. What was seen since is not undone by an older verification.
@@ -89,10 +94,13 @@ function whyStop(
   return undefined;
 }
 
-/** Serial of the certificate that the component serves, or ''. */
-export function servingSerial(component: Component, status: ComponentStatus): string {
-  const serving = status.certificates.find((it) => profiles.toWord(it.profile) === SERVING[component]);
-  return serving?.serial ?? '';
+/** Serial of the certificate that tells one change of the component from another, or ''. */
+export function tellingSerial(component: Component, status: ComponentStatus): string {
+  const telling = status.certificates.find((it) => {
+    const profile = profiles.toWord(it.profile);
+    return profile !== undefined && TELLING[component].includes(profile);
+  });
+  return telling?.serial ?? '';
 }
 
 function isNewer(report: ComponentStatus, previous: ComponentStatus): boolean {

@@ -23,6 +23,8 @@ let sessions: Sessions;
 let presence: Presence;
 let deps: ServeSessionDeps;
 let renewed: string[];
+/** How often the change of roots was asked whether it can go on. */
+let checks: number;
 let agents: FakeAgent[];
 
 beforeEach(async () => {
@@ -38,9 +40,11 @@ beforeEach(async () => {
   const fleet = await FleetState.load(store);
   const cluster = { name: 'c', apiEndpoint: 'api:6443', serviceAddress: '10.96.0.1', dnsDomain: 'cluster.local' };
   const latch = await loadKubeletLatch(store, 'auto');
-  sessions = new Sessions({ store, clock, fleet, latch, config: { heartbeatMs: HEARTBEAT_MS, cluster } });
+  const trust = () => ({ generation: 0n, issuesEtcdLeaves: true });
+  sessions = new Sessions({ store, clock, fleet, latch, trust, config: { heartbeatMs: HEARTBEAT_MS, cluster } });
   presence = createPresence({ store, clock, sessions, heartbeatMs: HEARTBEAT_MS });
   renewed = [];
+  checks = 0;
   agents = [];
   deps = {
     store,
@@ -49,6 +53,7 @@ beforeEach(async () => {
     sessions,
     presence,
     permits: { renew: async (node, id) => void renewed.push(`${node} ${id}`) },
+    rotation: { check: async () => void checks++ },
     pause: async ({ reason, node }) =>
       store.putRollout({ paused: true, reason, node, pausedAtMs: 1, retryGeneration: 0 }),
   };
@@ -68,6 +73,7 @@ describe('session', () => {
       agentVersion: '1.2',
     });
     assert.equal(agent.settings().length, 1);
+    assert.equal(checks, 1, 'a phase that waits for this node may be complete now');
     assert.equal(agent.settings()[0]?.cluster?.name, 'c');
     const node = await store.getNode('cp1');
     assert.deepEqual([node?.agentVersion, node?.mode, node?.clockSkewMs], ['1.2', 'enforce', 1500]);

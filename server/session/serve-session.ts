@@ -12,6 +12,7 @@ import {
   type TlsObservation,
 } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import type { Coordinator } from '../permit/coordinator.ts';
+import type { Rotation } from '../rotation/rotation.ts';
 import type { NodeRecord } from '../store/store.ts';
 import type { AgentStream, Session, Sessions } from './sessions.ts';
 import { type ReportDeps, takeObservation, takeReport } from './take-report.ts';
@@ -21,6 +22,8 @@ import type { Presence } from './watch-silence.ts';
 export interface ServeSessionDeps extends ReportDeps {
   sessions: Sessions;
   permits: Pick<Coordinator, 'renew'>;
+  /** Told after every report: the phase of a change of roots may be complete. */
+  rotation: Pick<Rotation, 'check'>;
   presence: Presence;
 }
 
@@ -88,6 +91,7 @@ async function takeHello(hello: Hello, session: Session, address: string, deps: 
   for (const status of hello.components.slice(0, 10)) await takeReport(name, status, deps);
   session.ready = true;
   await deps.sessions.pushSettings();
+  await deps.rotation.check();
 }
 
 async function takeOther(
@@ -100,7 +104,8 @@ async function takeOther(
   switch (message.case) {
     case 'report':
       await takeReport(name, message.value, deps);
-      return deps.sessions.pushSettings();
+      await deps.sessions.pushSettings();
+      return deps.rotation.check();
     case 'observation':
       if (!isNew(message.value, session.heardAtMs, seen)) return;
       await takeObservation(name, message.value, deps);

@@ -15,7 +15,7 @@ import {
 import type { FleetState } from '../fleet/fleet-state.ts';
 import type { NodeRecord, Store } from '../store/store.ts';
 import type { KubeletLatch } from './kubelet-latch.ts';
-import { computeSettings, type SettingsConfig } from './settings.ts';
+import { computeSettings, type SettingsConfig, type TrustSettings } from './settings.ts';
 
 /** The stream of a session as the server holds it. */
 export type AgentStream = ServerStream<typeof SessionRequestSchema, typeof SessionResponseSchema>;
@@ -27,6 +27,7 @@ export interface SessionsDeps {
   fleet: FleetState;
   latch: KubeletLatch;
   config: SettingsConfig;
+  trust: () => TrustSettings;
 }
 
 /** A session. */
@@ -139,7 +140,10 @@ export class Sessions {
     const etcd = components.filter((row) => row.component === 'etcd'); // of the rest nothing depends on the node
     for (const live of this.#live.values()) {
       if (!live.ready) continue;
-      const settings = computeSettings({ config, node: live.node, etcd, rollout, verifyKubelets: latch.value });
+      const settings = computeSettings({
+        ...{ config, node: live.node, etcd, rollout },
+        ...{ verifyKubelets: latch.value, trust: this.#deps.trust() },
+      });
       const text = Buffer.from(toBinary(SettingsSchema, create(SettingsSchema, settings))).toString('base64');
       if (text === live.sent) continue;
       live.sent = text;

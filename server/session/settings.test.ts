@@ -86,11 +86,34 @@ describe('settings', () => {
       etcd: [],
       rollout: { paused: true, reason: 'x', node: '', pausedAtMs: 0, retryGeneration: 3 },
       verifyKubelets: true,
+      trust: { generation: 7n, issuesEtcdLeaves: true },
     });
+    assert.equal(settings.trustGeneration, 7n);
     assert.equal(settings.role, NodeRole.WORKER);
     assert.equal(settings.cluster?.apiEndpoint, 'api:6443');
     assert.deepEqual([settings.rolloutPaused, settings.retryGeneration, settings.verifyKubelets], [true, 3n, true]);
     assert.deepEqual(settings.heartbeatInterval?.seconds, 10n);
+  });
+});
+
+describe('an etcd whose CA is not ours yet', () => {
+  const settings = (member: Member, issuesEtcdLeaves: boolean) =>
+    computeSettings({
+      config: {
+        heartbeatMs: 10_000,
+        cluster: { name: 'c', apiEndpoint: 'api:6443', serviceAddress: '10.96.0.1', dnsDomain: 'cluster.local' },
+      },
+      node: { name: 'a', role: 'control-plane', addresses: ['10.0.0.2'] },
+      etcd: fleet({ a: member }),
+      rollout: { paused: false, reason: '', node: '', pausedAtMs: 0, retryGeneration: 0 },
+      verifyKubelets: false,
+      trust: { generation: 1n, issuesEtcdLeaves },
+    }).etcdStep;
+
+  it('goes no further than to trust, since there is no leaf to serve', () => {
+    assert.equal(settings({ members: 1 }, false), EtcdStep.PREPARE);
+    assert.equal(settings({ members: 1 }, true), EtcdStep.ENFORCE);
+    assert.equal(settings({ cluster: '' }, false), EtcdStep.UNSPECIFIED);
   });
 });
 

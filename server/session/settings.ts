@@ -21,6 +21,15 @@ export interface SettingsInput {
   rollout: RolloutRecord;
   /** Whether API servers shall verify kubelets. */
   verifyKubelets: boolean;
+  trust: TrustSettings;
+}
+
+/** What settings take from the change of roots. */
+export interface TrustSettings {
+  /** Rises when the roots or what signs changes. */
+  generation: bigint;
+  /** False while the CA in use for etcd is one whose key the server does not have. */
+  issuesEtcdLeaves: boolean;
 }
 
 /** Settings without generation and time, which change with every message. */
@@ -32,10 +41,17 @@ export function computeSettings(input: SettingsInput): MessageInitShape<typeof S
     role: roles.toNumber(node.role),
     addresses: [...node.addresses],
     verifyKubelets: input.verifyKubelets,
-    etcdStep: etcdStepOf(node.name, input.etcd),
+    etcdStep: etcdStepFor(input),
     rolloutPaused: rollout.paused,
     retryGeneration: BigInt(rollout.retryGeneration),
+    trustGeneration: input.trust.generation,
   };
+}
+
+/** Without leaves there is nothing to enforce: members that speak TLS already only learn to trust the new root. */
+function etcdStepFor({ node, etcd, trust }: SettingsInput): EtcdStep {
+  const step = etcdStepOf(node.name, etcd);
+  return step === EtcdStep.ENFORCE && !trust.issuesEtcdLeaves ? EtcdStep.PREPARE : step;
 }
 
 /** True when there are kubelets and each of them serves a certificate of ours, proved. */

@@ -2,12 +2,13 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
-import { type Component, componentStates, components } from '../../common/names/names.ts';
+import { componentStates, components } from '../../common/names/names.ts';
 import type { Clock } from '../../common/time/clock.ts';
 import type { TlsObservation } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { type ComponentStatus, ComponentStatusSchema, type Evidence } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { recordEvent } from '../events/record-event.ts';
 import type { FleetState } from '../fleet/fleet-state.ts';
+import { hasPeers } from '../peers/check-peers.ts';
 import { isConfirmed } from '../peers/confirmations.ts';
 import type { Stop } from '../rollout/rollout.ts';
 import type { Store } from '../store/store.ts';
@@ -22,13 +23,6 @@ export interface ReportDeps {
   pause: (stop: Stop) => Promise<void>;
 }
 
-/** Which authority signs what a component serves. */
-const AUTHORITY_OF: Record<Component, 'etcd' | 'kubernetes'> = {
-  etcd: 'etcd',
-  'kube-apiserver': 'kubernetes',
-  kubelet: 'kubernetes',
-};
-
 /**
  * Takes up a status.
  *
@@ -42,8 +36,8 @@ export async function takeReport(node: string, sent: ComponentStatus, deps: Repo
     previous: deps.fleet.get(node, component),
     report: clamp(sent),
     proved: async (serial) =>
-      (await deps.store.getCertificate(AUTHORITY_OF[component], serial))?.holder === node &&
-      (await isConfirmed(deps.store, { node, component, serial })),
+      (await deps.store.getCertificate(component === 'etcd' ? 'etcd' : 'kubernetes', serial))?.holder === node &&
+      (!hasPeers(component) || (await isConfirmed(deps.store, { node, component, serial }))),
   });
   await deps.fleet.put(node, component, status);
   if (news) {
@@ -89,6 +83,7 @@ function clamp(status: ComponentStatus): ComponentStatus {
         .map((line: Evidence) => ({ ...line, source: cut(line.source, 256), line: cut(line.line) })),
     })),
     certificates: status.certificates.slice(0, 40),
+    trust: status.trust.slice(0, 10).map((trust) => ({ ...trust, rootPins: trust.rootPins.slice(0, 20) })),
     pendingFiles: status.pendingFiles.slice(0, 100).map((path) => cut(path)),
     endpoints: status.endpoints.slice(0, 20).map((endpoint) => cut(endpoint, 256)),
   });

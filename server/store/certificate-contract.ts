@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { AppError, type Reason } from '../../common/errors/app-error.ts';
-import type { CertificateIntent, Store } from './store.ts';
+import type { CertificateIntent, EventDraft, Store } from './store.ts';
 
 /**
  * Registers the tests.
@@ -10,12 +10,16 @@ import type { CertificateIntent, Store } from './store.ts';
  * @param store the open store
  * @param reopen closes the store and opens it again
  * @param sampleIntent an intent with some fields changed
+ * @param sampleEvent an event with some fields changed
  */
 export function certificateContract(
   store: () => Store,
   reopen: () => Promise<void>,
   sampleIntent: (fields?: Partial<CertificateIntent>) => CertificateIntent,
+  sampleEvent: (fields?: Partial<EventDraft>) => EventDraft,
 ): void {
+  const page = { size: 100, after: undefined };
+
   it('records an intent first and the signature after, over a restart', async () => {
     await store().recordIntents([sampleIntent(), sampleIntent({ serial: '2', publicKeyPin: 'sha256:02' })]);
     const intended = await store().getCertificate('kubernetes', '5e71a1');
@@ -64,6 +68,19 @@ export function certificateContract(
     await store().recordIssued([known]);
     await assert.rejects(store().recordIssued([{ ...known, pem: 'OTHER' }]), reason('conflict'));
     assert.equal((await store().getCertificate('kubernetes', '5e71a1'))?.pem, 'PEM');
+  });
+
+  it('records a batch and its audit together, or neither', async () => {
+    const kinds = async () => (await store().listEvents({}, page)).rows.map((event) => event.kind);
+    const [intended, issued] = [sampleEvent({ kind: 'certificate.intended' }), sampleEvent()];
+    await store().recordIntents([sampleIntent()], [intended, intended]);
+    assert.deepEqual(await kinds(), ['certificate.intended', 'certificate.intended']);
+    await assert.rejects(store().recordIntents([sampleIntent()], [intended]), reason('conflict'));
+    const signed = { authority: 'kubernetes', serial: '5e71a1', sha256: 'ab', pem: 'PEM' } as const;
+    await assert.rejects(store().recordIssued([{ ...signed, serial: '99' }], [issued]), reason('conflict'));
+    assert.equal((await kinds()).length, 2);
+    await store().recordIssued([signed], [issued]);
+    assert.deepEqual(await kinds(), ['certificate.issued', 'certificate.intended', 'certificate.intended']);
   });
 
   it('lists certificates newest first by holder, profile and end', async () => {

@@ -112,4 +112,35 @@ export const migrations: readonly string[] = [
   ) STRICT;
   INSERT INTO rollout VALUES (1, 0, '', '', 0, 0);
   `,
+  `
+  -- SQLite changes no CHECK: the table is made anew
+  CREATE TABLE all_statuses (
+    node TEXT NOT NULL REFERENCES nodes (name) ON DELETE CASCADE,
+    component TEXT NOT NULL CHECK (component IN ('etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler',
+      'kubelet', 'kube-proxy', 'admin')),
+    status BLOB NOT NULL,
+    PRIMARY KEY (node, component)
+  ) STRICT;
+  INSERT INTO all_statuses SELECT node, component, status FROM statuses;
+  DROP TABLE statuses;
+  ALTER TABLE all_statuses RENAME TO statuses;
+
+  CREATE TABLE rotation (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    generation INTEGER NOT NULL,
+    phase TEXT NOT NULL CHECK (phase IN ('settled', 'trust', 'reissue', 'drop')),
+    phase_started_at_ms INTEGER NOT NULL,
+    automatic INTEGER NOT NULL CHECK (automatic IN (0, 1)),
+    authorities TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO rotation VALUES (1, 0, 'settled', 0, 0, '[]');
+
+  CREATE TABLE authority_lines (
+    authority TEXT PRIMARY KEY CHECK (authority IN ('kubernetes', 'etcd', 'front-proxy')),
+    current TEXT NOT NULL,
+    old TEXT NOT NULL,
+    old_signer TEXT NOT NULL,
+    retired TEXT NOT NULL
+  ) STRICT;
+  `,
 ];

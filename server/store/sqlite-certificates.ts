@@ -3,6 +3,7 @@ import { AppError } from '../../common/errors/app-error.ts';
 import type { Profile } from '../../common/names/names.ts';
 import { integer, optional, pageOf, type Row, sequenceBefore, text, texts, word } from './rows.ts';
 import type { SqliteEngine } from './sqlite-engine.ts';
+import type { AppendEvent } from './sqlite-events.ts';
 import type { CertificateIntent, CertificateRow, Store } from './store.ts';
 
 type CertificateMethods = Pick<
@@ -11,7 +12,7 @@ type CertificateMethods = Pick<
 >;
 
 /** The methods of the store that deal with certificates. */
-export function sqliteCertificates(engine: SqliteEngine): CertificateMethods {
+export function sqliteCertificates(engine: SqliteEngine, append: AppendEvent): CertificateMethods {
   const select = engine.prepare('SELECT * FROM certificates WHERE authority = ? AND serial = ?');
   const selectHolder = engine.prepare('SELECT holder FROM certificates WHERE public_key_pin = ? LIMIT 1');
   const insert = engine.prepare(`
@@ -28,7 +29,7 @@ export function sqliteCertificates(engine: SqliteEngine): CertificateMethods {
     ORDER BY sequence DESC LIMIT $limit`);
 
   return {
-    recordIntents: (intents) =>
+    recordIntents: (intents, events = []) =>
       engine.write(() => {
         for (const intent of intents) {
           if (select.get(intent.authority, intent.serial) !== undefined) {
@@ -40,14 +41,16 @@ export function sqliteCertificates(engine: SqliteEngine): CertificateMethods {
           }
           insert.run(columnsOf(intent));
         }
+        events.forEach(append);
       }),
-    recordIssued: (issued) =>
+    recordIssued: (issued, events = []) =>
       engine.write(() => {
         for (const { authority, serial, sha256, pem } of issued) {
           if (issue.run(sha256, pem, authority, serial).changes === 0) {
             throw new AppError('conflict', `there is no intent for the serial ${serial} of the ${authority} CA`);
           }
         }
+        events.forEach(append);
       }),
     holderOfKey: (publicKeyPin) =>
       engine.read(() => {

@@ -57,6 +57,7 @@ function migrate(database: DatabaseSync, path: string): void {
         `the store ${path} has schema ${version}, newer than this program knows (${migrations.length}): install the newer kube-mtls-server`,
       );
     }
+    if (version === migrations.length) return; // opening it writes nothing then
     for (const sql of migrations.slice(version)) database.exec(sql);
     database.exec(`PRAGMA user_version = ${migrations.length}`);
   });

@@ -2,13 +2,22 @@
 import type { Clock } from '../../common/time/clock.ts';
 import { flag, integer, pageOf, type Row, sequenceBefore, text } from './rows.ts';
 import type { SqliteEngine } from './sqlite-engine.ts';
-import type { EventRow, Store } from './store.ts';
+import type { EventDraft, EventRow, Store } from './store.ts';
 
 type EventMethods = Pick<Store, 'appendEvent' | 'listEvents' | 'getRollout' | 'putRollout'>;
 
-/** The methods of the store that deal with events and the rollout. */
-export function sqliteEvents(engine: SqliteEngine, clock: Clock): EventMethods {
+/** Appends an event within a step that writes. */
+export type AppendEvent = (event: EventDraft) => void;
+
+/** What appends events, so that a step and what is said of it are one transaction. */
+export function eventAppender(engine: SqliteEngine, clock: Clock): AppendEvent {
   const append = engine.prepare('INSERT INTO events VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)');
+  return ({ kind, actor, node, reason, message, source }) =>
+    void append.run(clock.nowMs(), kind, actor, node, reason, message, source);
+}
+
+/** The methods of the store that deal with events and the rollout. */
+export function sqliteEvents(engine: SqliteEngine, append: AppendEvent): EventMethods {
   const selectPage = engine.prepare(`
     SELECT * FROM events WHERE sequence < $before
       AND ($node IS NULL OR node = $node)
@@ -20,11 +29,7 @@ export function sqliteEvents(engine: SqliteEngine, clock: Clock): EventMethods {
   );
 
   return {
-    appendEvent: (event) =>
-      engine.write(() => {
-        const { kind, actor, node, reason, message, source } = event;
-        append.run(clock.nowMs(), kind, actor, node, reason, message, source);
-      }),
+    appendEvent: (event) => engine.write(() => append(event)),
     listEvents: (filter, page) =>
       engine.read(() => {
         const rows = selectPage.all({

@@ -13,6 +13,7 @@ type NodeMethods = Pick<
   | 'getAdmin'
   | 'putAdmin'
   | 'putStatus'
+  | 'deleteStatus'
   | 'listStatuses'
   | 'putInventory'
   | 'getInventory'
@@ -35,6 +36,7 @@ export function sqliteNodes(engine: SqliteEngine): NodeMethods {
   const upsertStatus = engine.prepare(
     'INSERT OR REPLACE INTO statuses SELECT $node, $component, $status WHERE EXISTS (SELECT 1 FROM nodes WHERE name = $node)',
   );
+  const deleteStatus = engine.prepare('DELETE FROM statuses WHERE node = ? AND component = ?');
   const selectStatuses = engine.prepare('SELECT * FROM statuses ORDER BY node, component');
   const upsertInventory = engine.prepare(
     'INSERT OR REPLACE INTO inventories SELECT $node, $inventory WHERE EXISTS (SELECT 1 FROM nodes WHERE name = $node)',
@@ -68,6 +70,7 @@ export function sqliteNodes(engine: SqliteEngine): NodeMethods {
     putAdmin: (admin) => engine.write(() => void upsertAdmin.run(admin.name, admin.role, admin.serial)),
 
     putStatus: (node, component, status) => engine.write(() => void upsertStatus.run({ node, component, status })),
+    deleteStatus: (node, component) => engine.write(() => void deleteStatus.run(node, component)),
     listStatuses: () =>
       engine.read(() =>
         selectStatuses.all().map((row) => ({

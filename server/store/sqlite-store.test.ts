@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { AppError } from '../../common/errors/app-error.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
+import { migrations } from './schema.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 import { describeStoreContract, sampleIntent, sampleNode } from './store-contract.ts';
 
@@ -42,8 +43,29 @@ describe('openSqliteStore', () => {
     await store.close();
     const database = new DatabaseSync(path);
     assert.equal(database.prepare('PRAGMA journal_mode').get()?.journal_mode, 'wal');
-    assert.equal(database.prepare('PRAGMA user_version').get()?.user_version, 1);
+    assert.equal(database.prepare('PRAGMA user_version').get()?.user_version, migrations.length);
     database.close();
+  });
+
+  it('takes over a database of the first schema with what it holds, and writes nothing to one of today', async () => {
+    const old = new DatabaseSync(path);
+    old.exec(migrations[0] ?? '');
+    old.exec(`
+      PRAGMA user_version = 1;
+      INSERT INTO nodes VALUES ('w1', 'worker', '[]', 'p', '1', 0, 0, 't', 0, '', NULL, NULL, 0);
+      INSERT INTO statuses VALUES ('w1', 'kubelet', x'07')`);
+    old.close();
+    let store = openSqliteStore(path, new FakeClock());
+    assert.deepEqual(await store.listStatuses(), [{ node: 'w1', component: 'kubelet', status: Uint8Array.of(7) }]);
+    await store.putStatus('w1', 'admin', Uint8Array.of(8));
+    await store.putStatus('ghost', 'kubelet', Uint8Array.of(8));
+    assert.equal((await store.listStatuses()).length, 2);
+    assert.equal((await store.getRotation()).phase, 'settled');
+    await store.close();
+    const before = await readFile(path);
+    store = openSqliteStore(path, new FakeClock());
+    await store.close();
+    assert.deepEqual(await readFile(path), before);
   });
 
   const forbidden = [

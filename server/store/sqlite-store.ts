@@ -2,8 +2,9 @@
 import type { Clock } from '../../common/time/clock.ts';
 import { sqliteCertificates } from './sqlite-certificates.ts';
 import { openSqliteEngine } from './sqlite-engine.ts';
-import { sqliteEvents } from './sqlite-events.ts';
+import { eventAppender, sqliteEvents } from './sqlite-events.ts';
 import { sqliteNodes } from './sqlite-nodes.ts';
+import { sqliteRotation } from './sqlite-rotation.ts';
 import { sqliteTokens } from './sqlite-tokens.ts';
 import type { Store } from './store.ts';
 
@@ -14,11 +15,13 @@ import type { Store } from './store.ts';
  */
 export function openSqliteStore(path: string, clock: Clock): Store {
   const engine = openSqliteEngine(path);
+  const append = eventAppender(engine, clock);
   return {
     ...sqliteNodes(engine),
     ...sqliteTokens(engine),
-    ...sqliteCertificates(engine),
-    ...sqliteEvents(engine, clock),
+    ...sqliteCertificates(engine, append),
+    ...sqliteEvents(engine, append),
+    ...sqliteRotation(engine, append),
     close: () => engine.close(),
   };
 }

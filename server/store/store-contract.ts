@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { AppError, type Reason } from '../../common/errors/app-error.ts';
+import { components } from '../../common/names/names.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import { certificateContract } from './certificate-contract.ts';
+import { rotationContract } from './rotation-contract.ts';
 import type { CertificateIntent, EventDraft, NodeRecord, Store, TokenRecord } from './store.ts';
 
 /** A place where stores can be opened one after another, as a server that stops and starts. */
@@ -48,6 +50,19 @@ export function sampleToken(fields: Partial<TokenRecord> = {}): TokenRecord {
     allowReenroll: false,
     createdBy: 'admin/root',
     createdAtMs: 1000,
+    ...fields,
+  };
+}
+
+/** An event, for tests. */
+export function sampleEvent(fields: Partial<EventDraft> = {}): EventDraft {
+  return {
+    kind: 'certificate.issued',
+    actor: 'node/w1',
+    node: 'w1',
+    reason: '',
+    message: 'm',
+    source: '10.0.0.11',
     ...fields,
   };
 }
@@ -176,7 +191,8 @@ export function describeStoreContract(engine: string, makePlace: () => Promise<S
       await assert.rejects(store.listTokens({ size: 2, after: "1' OR 1" }), reason('invalid-request'));
     });
 
-    certificateContract(() => store, reopen, sampleIntent);
+    certificateContract(() => store, reopen, sampleIntent, sampleEvent);
+    rotationContract(() => store, reopen, sampleEvent);
 
     it('keeps the latest status of each component and the inventory of each node', async () => {
       await store.enrol({ node: sampleNode(), useToken: undefined });
@@ -194,6 +210,20 @@ export function describeStoreContract(engine: string, makePlace: () => Promise<S
       assert.equal(await store.getInventory('w2'), undefined);
     });
 
+    it('keeps statuses of every component, and forgets one that is run no more', async () => {
+      await store.enrol({ node: sampleNode(), useToken: undefined });
+      for (const component of components.all) await store.putStatus('w1', component, Uint8Array.of(1));
+      assert.deepEqual((await store.listStatuses()).map((row) => row.component).sort(), [...components.all].sort());
+      await store.deleteStatus('w1', 'kube-proxy');
+      await store.deleteStatus('w1', 'kube-proxy');
+      await store.deleteStatus('ghost', 'kubelet');
+      await reopen();
+      assert.deepEqual(
+        (await store.listStatuses()).map((row) => row.component).sort(),
+        components.all.filter((component) => component !== 'kube-proxy').sort(),
+      );
+    });
+
     it('keeps no report of a node that is not enrolled', async () => {
       await store.putStatus('ghost', 'kubelet', Uint8Array.of(1));
       await store.putInventory('ghost', Uint8Array.of(1));
@@ -202,23 +232,14 @@ export function describeStoreContract(engine: string, makePlace: () => Promise<S
     });
 
     it('appends events with the time, and finds them by node and kind', async () => {
-      const event = (fields: Partial<EventDraft>): EventDraft => ({
-        kind: 'certificate.issued',
-        actor: 'node/w1',
-        node: 'w1',
-        reason: '',
-        message: 'm',
-        source: '10.0.0.11',
-        ...fields,
-      });
-      await store.appendEvent(event({}));
+      await store.appendEvent(sampleEvent({}));
       await clock.advance(5);
-      await store.appendEvent(event({ kind: 'certificate.refused', reason: 'policy-refused', node: 'w2' }));
-      await store.appendEvent(event({ kind: 'certificates' }));
+      await store.appendEvent(sampleEvent({ kind: 'certificate.refused', reason: 'policy-refused', node: 'w2' }));
+      await store.appendEvent(sampleEvent({ kind: 'certificates' }));
       await reopen();
       const all = (await store.listEvents({}, page)).rows;
       const [newest, middle, oldest] = all;
-      assert.deepEqual(oldest, { ...event({}), sequence: oldest?.sequence, atMs: clock.nowMs() - 5 });
+      assert.deepEqual(oldest, { ...sampleEvent({}), sequence: oldest?.sequence, atMs: clock.nowMs() - 5 });
       assert.ok((newest?.sequence ?? 0) > (middle?.sequence ?? 0) && (middle?.sequence ?? 0) > (oldest?.sequence ?? 0));
       const kinds = async (filter: { node?: string; kind?: string }) =>
         (await store.listEvents(filter, page)).rows.map((row) => row.kind);

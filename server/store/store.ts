@@ -2,7 +2,7 @@
  * What the server remembers, whatever engine keeps it. Every method is one atomic, durable step, so that an engine
  * without transactions across calls (etcd) can keep the same promises.
  */
-import type { Authority, Component, Mode, Profile, Role } from '../../common/names/names.ts';
+import type { Authority, Component, Mode, Profile, Role, RotationPhase } from '../../common/names/names.ts';
 import type { AdminRole } from '../caller.ts';
 
 /** A node of the fleet. */
@@ -107,6 +107,33 @@ export interface RolloutRecord {
   retryGeneration: number;
 }
 
+/** Which CAs of an authority count, each by sha256:HEX of its key. */
+export interface AuthorityLine {
+  authority: Authority;
+  /** The newest; it signs, in the phase trust probes only. */
+  current: string;
+  /** Roots that are trusted still, newest first. */
+  old: string[];
+  /** The one of `old` that signs leaves in the phase trust; '' when the server has not its key. */
+  oldSigner: string;
+  /** Roots that shall be trusted no more, newest first. */
+  retired: string[];
+}
+
+/** How far the change of roots has come, and which CAs count by it. */
+export interface RotationRecord {
+  /** Rises with every change of the record, by one. */
+  generation: number;
+  phase: RotationPhase;
+  phaseStartedAtMs: number;
+  /** True when the next phase begins by itself. */
+  automatic: boolean;
+  /** Those whose root changes; empty when settled. */
+  authorities: Exclude<Authority, 'fleet'>[];
+  /** Authorities without a line have only the CA that init made or imported. */
+  lines: AuthorityLine[];
+}
+
 /** A page of rows; `before` is the sequence or name to go on after, undefined for the first page. */
 export interface PageOf<Row> {
   rows: Row[];
@@ -148,10 +175,16 @@ export interface Store {
   /** Returns false for an unknown token. */
   revokeToken(id: string): Promise<boolean>;
 
-  /** Records serials and intents, all or none. Rejects 'conflict' on a serial used before or a key certified for another holder. */
-  recordIntents(intents: readonly CertificateIntent[]): Promise<void>;
-  /** Records the signatures, all or none. */
-  recordIssued(issued: readonly { authority: Authority; serial: string; sha256: string; pem: string }[]): Promise<void>;
+  /**
+   * Records serials and intents, and appends their events, all or none. Rejects 'conflict' on a serial used before or a key
+   * certified for another holder.
+   */
+  recordIntents(intents: readonly CertificateIntent[], events?: readonly EventDraft[]): Promise<void>;
+  /** Records the signatures and appends their events, all or none. */
+  recordIssued(
+    issued: readonly { authority: Authority; serial: string; sha256: string; pem: string }[],
+    events?: readonly EventDraft[],
+  ): Promise<void>;
   /** Who holds certificates for this key, or undefined. */
   holderOfKey(publicKeyPin: string): Promise<string | undefined>;
   /** Newest first. */
@@ -163,6 +196,8 @@ export interface Store {
 
   /** Latest status of a component; `status` is a serialized kubemtls.v1.ComponentStatus. */
   putStatus(node: string, component: Component, status: Uint8Array): Promise<void>;
+  /** Forgets a component that the node runs no more; one that is not known is no error. */
+  deleteStatus(node: string, component: Component): Promise<void>;
   listStatuses(): Promise<{ node: string; component: Component; status: Uint8Array }[]>;
   /** Latest inventory of a node; a serialized kubemtls.v1.Inventory. */
   putInventory(node: string, inventory: Uint8Array): Promise<void>;
@@ -175,6 +210,14 @@ export interface Store {
 
   getRollout(): Promise<RolloutRecord>;
   putRollout(rollout: RolloutRecord): Promise<void>;
+
+  /** Settled, of generation 0, before the first change of roots. */
+  getRotation(): Promise<RotationRecord>;
+  /**
+   * Replaces the record and appends the events, both or neither. Rejects 'conflict' unless its generation is the one after
+   * the generation on record.
+   */
+  putRotation(rotation: RotationRecord, events: readonly EventDraft[]): Promise<void>;
 
   close(): Promise<void>;
 }

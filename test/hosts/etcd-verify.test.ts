@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DetectedEtcd } from '../../agent/detect/detected.ts';
+import { layoutBelow } from '../../agent/layout.ts';
 import { checkCluster } from '../../agent/verify/check-cluster.ts';
 import { checkHandshake } from '../../agent/verify/check-handshake.ts';
 import { detectedApiserver, detectedEtcd } from '../../agent/verify/detected-for-tests.ts';
@@ -49,6 +50,7 @@ describe('verification of a real etcd', { timeout: 120_000 }, () => {
     folder: member.folder,
     serials: new Map(Object.entries(leaves).map(([file, leaf]) => [file, leaf.serial])),
     target: 'enforced',
+    live: false,
     rootsPem: new Map([['etcd' as const, authority.rootsPem]]),
     ...change,
   });
@@ -155,7 +157,7 @@ describe('verification of a real etcd', { timeout: 120_000 }, () => {
       },
     };
     const verify = (member: Member, served: { sha256: string } | 'plaintext') =>
-      verifyOld({ clock, probe, run }, { detected: member.detected, served }, signal);
+      verifyOld({ clock, probe, run, layout: layoutBelow() }, { detected: member.detected, served }, signal);
     const secure = await start(test, 'mutual');
     const seen = await probe({ ...addressOf(secure.clientUrl), ...unverified, signal });
     assert.equal(seen.kind, 'refused');

@@ -342,6 +342,13 @@ export declare type Settings = Message<"kubemtls.v1.Settings"> & {
    * @generated from field: uint64 retry_generation = 10;
    */
   retryGeneration: bigint;
+
+  /**
+   * Rises when the roots or what signs changes; the agent then looks at its bundles anew.
+   *
+   * @generated from field: uint64 trust_generation = 11;
+   */
+  trustGeneration: bigint;
 };
 
 /**
@@ -534,6 +541,14 @@ export declare type AcquireRestartPermitRequest = Message<"kubemtls.v1.AcquireRe
    * @generated from field: bool undo = 5;
    */
   undo: boolean;
+
+  /**
+   * True when nothing will be restarted: the components take their new files up while they run. Granted while paused too, so
+   * that no certificate ends because of a pause.
+   *
+   * @generated from field: bool live = 6;
+   */
+  live: boolean;
 };
 
 /**

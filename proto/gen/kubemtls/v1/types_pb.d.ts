@@ -128,6 +128,13 @@ export declare type ComponentCertificate = Message<"kubemtls.v1.ComponentCertifi
    * @generated from field: google.protobuf.Timestamp not_after = 4;
    */
   notAfter?: Timestamp | undefined;
+
+  /**
+   * Key of the CA that signed it, sha256:HEX of its SubjectPublicKeyInfo; empty when it is none of the roots in force.
+   *
+   * @generated from field: string issuer_pin = 5;
+   */
+  issuerPin: string;
 };
 
 /**
@@ -135,6 +142,33 @@ export declare type ComponentCertificate = Message<"kubemtls.v1.ComponentCertifi
  * Use `create(ComponentCertificateSchema)` to create a new message.
  */
 export declare const ComponentCertificateSchema: GenMessage<ComponentCertificate>;
+
+/**
+ * The roots that a component trusts for one authority, by its files on disk that it has taken up.
+ *
+ * @generated from message kubemtls.v1.ComponentTrust
+ */
+export declare type ComponentTrust = Message<"kubemtls.v1.ComponentTrust"> & {
+  /**
+   * Whose roots.
+   *
+   * @generated from field: kubemtls.v1.Authority authority = 1;
+   */
+  authority: Authority;
+
+  /**
+   * sha256:HEX of each root's SubjectPublicKeyInfo.
+   *
+   * @generated from field: repeated string root_pins = 2;
+   */
+  rootPins: string[];
+};
+
+/**
+ * Describes the message kubemtls.v1.ComponentTrust.
+ * Use `create(ComponentTrustSchema)` to create a new message.
+ */
+export declare const ComponentTrustSchema: GenMessage<ComponentTrust>;
 
 /**
  * Everything known of one component on one node.
@@ -150,7 +184,7 @@ export declare type ComponentStatus = Message<"kubemtls.v1.ComponentStatus"> & {
   component: Component;
 
   /**
-   * The systemd unit, "etcd.service".
+   * What runs: the systemd unit ("etcd.service") or the static pod ("kube-apiserver-cp1"); empty where nothing runs.
    *
    * @generated from field: string unit = 2;
    */
@@ -213,7 +247,7 @@ export declare type ComponentStatus = Message<"kubemtls.v1.ComponentStatus"> & {
   endpoints: string[];
 
   /**
-   * How often the agent restarted its unit since enrolment.
+   * How often the agent restarted it since enrolment.
    *
    * @generated from field: uint32 restarts = 11;
    */
@@ -225,6 +259,20 @@ export declare type ComponentStatus = Message<"kubemtls.v1.ComponentStatus"> & {
    * @generated from field: kubemtls.v1.EtcdMembership etcd = 12;
    */
   etcd?: EtcdMembership | undefined;
+
+  /**
+   * How often it took up new files without a restart since enrolment.
+   *
+   * @generated from field: uint32 reloads = 13;
+   */
+  reloads: number;
+
+  /**
+   * Whom it trusts, one entry an authority; empty while the agent manages nothing of it.
+   *
+   * @generated from field: repeated kubemtls.v1.ComponentTrust trust = 14;
+   */
+  trust: ComponentTrust[];
 };
 
 /**
@@ -266,6 +314,14 @@ export declare type EtcdMembership = Message<"kubemtls.v1.EtcdMembership"> & {
    * @generated from field: bool enforced = 4;
    */
   enforced: boolean;
+
+  /**
+   * True while it trusts no root: it asks neither clients nor peers for a certificate and dials no peer over TLS. A change of
+   * roots does not wait for it.
+   *
+   * @generated from field: bool plaintext = 5;
+   */
+  plaintext: boolean;
 };
 
 /**
@@ -357,11 +413,33 @@ export declare type TrustBundle = Message<"kubemtls.v1.TrustBundle"> & {
   authority: Authority;
 
   /**
-   * PEM certificates, newest first.
+   * PEM certificates that have to be trusted, newest first.
    *
    * @generated from field: string roots_pem = 2;
    */
   rootsPem: string;
+
+  /**
+   * How far the change of this authority's root has come.
+   *
+   * @generated from field: kubemtls.v1.RotationPhase phase = 3;
+   */
+  phase: RotationPhase;
+
+  /**
+   * Key of the CA that signs now, sha256:HEX of its SubjectPublicKeyInfo; empty while nothing but probes is signed, since
+   * the key of the CA in use is not the server's. A leaf of another CA is due.
+   *
+   * @generated from field: string issuing_pin = 4;
+   */
+  issuingPin: string;
+
+  /**
+   * PEM certificates of roots that shall be trusted no more: the agent drops these, and no other that it finds in use.
+   *
+   * @generated from field: string retired_roots_pem = 5;
+   */
+  retiredRootsPem: string;
 };
 
 /**
@@ -592,6 +670,34 @@ export enum Component {
    * @generated from enum value: COMPONENT_KUBELET = 3;
    */
   KUBELET = 3,
+
+  /**
+   * The controller manager.
+   *
+   * @generated from enum value: COMPONENT_KUBE_CONTROLLER_MANAGER = 4;
+   */
+  KUBE_CONTROLLER_MANAGER = 4,
+
+  /**
+   * The scheduler.
+   *
+   * @generated from enum value: COMPONENT_KUBE_SCHEDULER = 5;
+   */
+  KUBE_SCHEDULER = 5,
+
+  /**
+   * The service proxy of a node, where it runs as a systemd unit with a kubeconfig of its own.
+   *
+   * @generated from enum value: COMPONENT_KUBE_PROXY = 6;
+   */
+  KUBE_PROXY = 6,
+
+  /**
+   * The kubeconfig files of administrators on a control plane node (admin.conf, super-admin.conf). Nothing runs.
+   *
+   * @generated from enum value: COMPONENT_ADMIN = 7;
+   */
+  ADMIN = 7,
 }
 
 /**
@@ -683,6 +789,55 @@ export enum Profile {
    * @generated from enum value: PROFILE_PROBE_CLIENT = 10;
    */
   PROBE_CLIENT = 10,
+
+  /**
+   * Serving certificate of the controller manager, from the kubernetes CA.
+   *
+   * @generated from enum value: PROFILE_KUBE_CONTROLLER_MANAGER_SERVING = 11;
+   */
+  KUBE_CONTROLLER_MANAGER_SERVING = 11,
+
+  /**
+   * Client certificate system:kube-controller-manager, from the kubernetes CA.
+   *
+   * @generated from enum value: PROFILE_KUBE_CONTROLLER_MANAGER_CLIENT = 12;
+   */
+  KUBE_CONTROLLER_MANAGER_CLIENT = 12,
+
+  /**
+   * Serving certificate of the scheduler, from the kubernetes CA.
+   *
+   * @generated from enum value: PROFILE_KUBE_SCHEDULER_SERVING = 13;
+   */
+  KUBE_SCHEDULER_SERVING = 13,
+
+  /**
+   * Client certificate system:kube-scheduler, from the kubernetes CA.
+   *
+   * @generated from enum value: PROFILE_KUBE_SCHEDULER_CLIENT = 14;
+   */
+  KUBE_SCHEDULER_CLIENT = 14,
+
+  /**
+   * Client certificate system:kube-proxy, from the kubernetes CA.
+   *
+   * @generated from enum value: PROFILE_KUBE_PROXY_CLIENT = 15;
+   */
+  KUBE_PROXY_CLIENT = 15,
+
+  /**
+   * Client certificate of admin.conf, kubernetes-admin, from the kubernetes CA.
+   *
+   * @generated from enum value: PROFILE_ADMIN_CLIENT = 16;
+   */
+  ADMIN_CLIENT = 16,
+
+  /**
+   * Client certificate of super-admin.conf, kubernetes-super-admin in the group system:masters, from the kubernetes CA.
+   *
+   * @generated from enum value: PROFILE_SUPER_ADMIN_CLIENT = 17;
+   */
+  SUPER_ADMIN_CLIENT = 17,
 }
 
 /**
@@ -833,7 +988,7 @@ export enum CheckKind {
   UNSPECIFIED = 0,
 
   /**
-   * The systemd unit is active and stays so.
+   * The systemd unit, or the container of the static pod, runs and stays so.
    *
    * @generated from enum value: CHECK_KIND_UNIT = 1;
    */
@@ -912,4 +1067,44 @@ export enum CheckResult {
  * Describes the enum kubemtls.v1.CheckResult.
  */
 export declare const CheckResultSchema: GenEnum<CheckResult>;
+
+/**
+ * The change of an authority's root goes in phases; each is complete on every node before the next begins.
+ *
+ * @generated from enum kubemtls.v1.RotationPhase
+ */
+export enum RotationPhase {
+  /**
+   * No change of root is under way.
+   *
+   * @generated from enum value: ROTATION_PHASE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Every trust file gets the old and the new root; leaves stay as they are.
+   *
+   * @generated from enum value: ROTATION_PHASE_TRUST = 1;
+   */
+  TRUST = 1,
+
+  /**
+   * Every leaf is issued anew by the new CA; both roots are trusted.
+   *
+   * @generated from enum value: ROTATION_PHASE_REISSUE = 2;
+   */
+  REISSUE = 2,
+
+  /**
+   * The old root is dropped from every trust file.
+   *
+   * @generated from enum value: ROTATION_PHASE_DROP = 3;
+   */
+  DROP = 3,
+}
+
+/**
+ * Describes the enum kubemtls.v1.RotationPhase.
+ */
+export declare const RotationPhaseSchema: GenEnum<RotationPhase>;
 

@@ -1,0 +1,54 @@
+/** Which certificates a kubelet uses: those it is given, and those it made itself. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Layout } from '../layout.ts';
+import { type CertificateReference, flagReferences, kubeconfigReferences } from './certificate-references.ts';
+import { certificateSettings } from './certificate-settings.ts';
+import type { DetectedKubelet } from './detected.ts';
+import { lastFlag } from './flags.ts';
+import { effectiveKubeletSettings } from './kubelet.ts';
+import { below } from './source-file.ts';
+
+/** All references, as they are in force. */
+export async function kubeletReferences(layout: Layout, detected: DetectedKubelet): Promise<CertificateReference[]> {
+  const { effectiveFlags } = detected;
+  const { tlsCertFile, clientCaFile, rotatesClient } = effectiveKubeletSettings(detected);
+  const rotateFlag = lastFlag(effectiveFlags, 'rotate-certificates');
+  const rotates = rotateFlag === undefined ? rotatesClient : rotateFlag === 'true';
+  const serves = tlsCertFile === '' && lastFlag(effectiveFlags, 'tls-cert-file') === undefined;
+  const named = [
+    { consumer: 'kubelet tlsCertFile', path: tlsCertFile },
+    { consumer: 'kubelet authentication.x509.clientCAFile', path: clientCaFile },
+  ];
+  return [
+    ...flagReferences('kubelet', effectiveFlags, certificateSettings.kubelet),
+    ...named.filter(({ path }) => path !== ''),
+    ...kubeconfigReferences('kubelet --kubeconfig', detected.kubeconfig),
+    ...(await ownFiles(layout, lastFlag(effectiveFlags, 'cert-dir') || '/var/lib/kubelet/pki', serves, rotates)),
+  ];
+}
+
+/**
+ * What kubelet made itself and uses: kubelet.crt, and links to the current one of each kind; dated ones are history.
+ *
+ * @param serves - true when it serves with a certificate of its own
+ * @param rotates - true when it renews its client certificate itself
+ */
+async function ownFiles(
+  layout: Layout,
+  folder: string,
+  serves: boolean,
+  rotates: boolean,
+): Promise<CertificateReference[]> {
+  let names: string[];
+  try {
+    names = await readdir(below(layout, folder));
+  } catch {
+    return []; // no such folder: kubelet has made nothing
+  }
+  return names
+    .filter((name) => name.endsWith('.crt') || name.endsWith('-current.pem'))
+    .filter((name) => (name === 'kubelet-client-current.pem' ? rotates : serves))
+    .sort()
+    .map((name) => ({ consumer: 'kubelet --cert-dir', path: join(folder, name) }));
+}

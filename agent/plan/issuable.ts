@@ -1,0 +1,29 @@
+/** Which of a component's certificates can be issued in the phase that their authorities are in. */
+import type { Detected, Problem } from '../detect/detected.ts';
+import { issuers } from './complete-change.ts';
+import type { PlanInput } from './plan-input.ts';
+import { isProbe, issuesLeaves } from './rotation.ts';
+import type { WishedSlot } from './wish.ts';
+
+/** Slots as far as they can be issued now, and what speaks against going on without the others. */
+export interface Issuable {
+  slots: WishedSlot[];
+  problems: Problem[];
+}
+
+/**
+ * Leaves out the leaves of an authority that signs none now. One of ours that is installed would be lost with the folder that is made new,
+ * so then the component is left alone.
+ */
+export function issuable({ component }: Detected, slots: readonly WishedSlot[], input: PlanInput): Issuable {
+  const signed = ({ profile }: WishedSlot) => isProbe(profile) || issuesLeaves(input, issuers[profile]);
+  const folder = input.current.find((current) => current.component === component);
+  const lost = slots.filter((slot) => !signed(slot) && folder?.certificates.some(({ file }) => file === slot.file));
+  return {
+    slots: slots.filter(signed),
+    problems: lost.map(({ profile, file }) => ({
+      component,
+      message: `${file}.crt is installed, and the ${issuers[profile]} CA signs nothing but probes until its new root is trusted everywhere: start the phase reissue on the CA server`,
+    })),
+  };
+}

@@ -1,0 +1,95 @@
+/**
+ * The processes of containers, out of /proc: what runs is known without asking a container runtime, whichever it is.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Layout } from '../layout.ts';
+import { absent } from '../stage/file-state.ts';
+
+/** A process in a container. */
+export interface ContainerProcess {
+  pid: number;
+  /** Identifier of the container, 64 hexadecimal digits. */
+  containerId: string;
+  argv: string[];
+  /** Milliseconds since the epoch, exact to a second. */
+  startedAtMs: number;
+}
+
+/** Ticks a second in /proc/PID/stat: USER_HZ is 100 on every architecture that Kubernetes runs on, whatever the kernel's own rate. */
+const TICKS_PER_SECOND = 100;
+
+/**
+ * Processes in containers whose program has this name, the one that started last first.
+ *
+ * @param program "kube-apiserver"; compared with the last part of argv[0]
+ */
+export async function findContainers(layout: Layout, program: string): Promise<ContainerProcess[]> {
+  const proc = join(layout.root, '/proc');
+  const found: ContainerProcess[] = [];
+  let bootedAtMs: number | undefined;
+  for (const name of (await readdir(proc).catch(absent)) ?? []) {
+    if (!/^[0-9]+$/.test(name)) continue;
+    const argv = (await read(join(proc, name, 'cmdline'))).split('\0').slice(0, -1);
+    if (basename(argv[0] ?? '') !== program) continue;
+    const containerId = containerIn(await read(join(proc, name, 'cgroup')));
+    const ticks = startTicks(await read(join(proc, name, 'stat')));
+    if (containerId === undefined || ticks === undefined) continue;
+    bootedAtMs ??= bootTimeMs(await read(join(proc, 'stat')));
+    found.push({
+      pid: Number(name),
+      containerId,
+      argv,
+      startedAtMs: bootedAtMs + Math.floor((ticks * 1000) / TICKS_PER_SECOND),
+    });
+  }
+  return found.sort((a, b) => b.startedAtMs - a.startedAtMs || b.pid - a.pid);
+}
+
+/** True when the process runs exactly that command; the program may be named by a longer or a shorter path. */
+export function runs({ argv }: ContainerProcess, command: readonly string[]): boolean {
+  return (
+    argv.length === command.length &&
+    argv.every((word, at) => (at === 0 ? basename(word) === basename(command[0] ?? '') : word === command[at]))
+  );
+}
+
+/**
+ * The container that a control group belongs to. Known forms, of cgroup v1 (many lines) and v2 (one line):
+ *
+ *     /kubepods/burstable/podUID/ID    …/kubepods-podUID.slice/cri-containerd-ID.scope    …/crio-ID.scope    …/docker-ID.scope
+ *
+ * Where one lies in another (a node that is a container itself), the innermost counts.
+ */
+function containerIn(cgroup: string): string | undefined {
+  for (const line of cgroup.split('\n')) {
+    const ids = [...line.matchAll(/(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/g)];
+    const id = ids.at(-1)?.[0];
+    if (id !== undefined) return id;
+  }
+  return undefined;
+}
+
+/** Field 22 of proc_pid_stat(5). The second field is the program's name in parentheses and may hold anything. */
+function startTicks(stat: string): number | undefined {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const ticks = Number(fields[22 - 3]);
+  return Number.isFinite(ticks) ? ticks : undefined;
+}
+
+/** btime of proc_stat(5), which counts whole seconds. */
+function bootTimeMs(stat: string): number {
+  const [, seconds] = /^btime ([0-9]+)$/m.exec(stat) ?? [];
+  return Number(seconds ?? 0) * 1000;
+}
+
+/** A process may be gone at any moment; nothing is known of it then. */
+async function read(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES') return '';
+    throw error;
+  }
+}

@@ -1,0 +1,75 @@
+/** Which change of a plan is made next, and why the others are not. */
+import type { Component, Mode } from '../../common/names/names.ts';
+import type { Change, NodePlan } from '../plan/change.ts';
+import type { PlanInput } from '../plan/plan-input.ts';
+import type { AgentSettings, FailedChange } from '../report/agent-state.ts';
+import { earliestEndMs, isLiveRenewal, isRenewal, retryDelayMs } from './renewal.ts';
+
+/** What the choice rests on. */
+export interface Choosing {
+  input: PlanInput;
+  plan: NodePlan;
+  settings: AgentSettings;
+  mode: Mode;
+  failed: readonly FailedChange[];
+  /** Fingerprints of what this pass has tried. */
+  tried: ReadonlySet<string>;
+  /** True on an operator's word: what failed before is tried again. */
+  again: boolean;
+  nowMs: number;
+}
+
+/** The choice. */
+export interface Choice {
+  change: Change | undefined;
+  /** Why a change of the plan must not begin for now, whatever became of it before; '' when there is none such. */
+  held: string;
+}
+
+const NO_STEP = 'the server has not decided yet how far etcd goes';
+/** The API server changes with its etcd. */
+const STEPPING: readonly Component[] = ['etcd', 'kube-apiserver'];
+
+/** Renewals without a restart come first: nothing stands in their way, while others may wait long for their permit. */
+export function chooseChange(choosing: Choosing): Choice {
+  const { plan, input, tried } = choosing;
+  const first = plan.changes.filter((change) => isLiveRenewal(change, input));
+  const ordered = [...first, ...plan.changes.filter((change) => !first.includes(change))];
+  const held = ordered.map((change) => whyHeld(change, choosing)).find((reason) => reason !== undefined);
+  const change = ordered.find(
+    (each) => whyHeld(each, choosing) === undefined && !tried.has(each.fingerprint) && mayTry(each, choosing),
+  );
+  return { change, held: awaitsEtcdStep(input) ? NO_STEP : (held ?? '') };
+}
+
+/**
+ * An etcd that was just found: the server decides its step from what was reported a moment ago, and settings wake the loop. While
+ * no leaf of etcd's CA can be issued there is no step to wait for.
+ */
+export function awaitsEtcdStep({ etcdCluster, settings, rotation }: PlanInput): boolean {
+  return etcdCluster !== undefined && settings.etcdStep === undefined && rotation.get('etcd')?.issuingPin !== '';
+}
+
+/** Why a change may not begin, or undefined. While the rollout is paused certificates would be issued for nothing. */
+export function whyHeld(
+  change: Change,
+  { input, settings, mode }: Pick<Choosing, 'input' | 'settings' | 'mode'>,
+): string | undefined {
+  if (mode === 'observe') return 'this agent only observes: "kube-mtls-agent mode enforce" lets it change the node';
+  if (settings.rolloutPaused && !isLiveRenewal(change, input))
+    return 'the rollout is paused: resume it with "kube-mtls rollout resume" on the server';
+  if (awaitsEtcdStep(input) && change.components.some(({ component }) => STEPPING.includes(component))) return NO_STEP;
+  return undefined;
+}
+
+/** What failed waits for an operator; a renewal only for a while, since nobody may come before its certificates end. */
+function mayTry(change: Change, { failed, settings, again, input, nowMs }: Choosing): boolean {
+  const before = failed.find(({ fingerprint }) => fingerprint === change.fingerprint);
+  if (before === undefined || again || settings.retryGeneration > before.retryGeneration) return true;
+  if (before.kind === 'drift' || !isRenewal(change, input)) return false;
+  const endMs = earliestEndMs(
+    input,
+    change.components.map(({ component }) => component),
+  );
+  return nowMs >= before.atMs + retryDelayMs(endMs ?? 0, before.atMs);
+}

@@ -1,0 +1,130 @@
+/** authority list, rotate, status and advance: the CAs of the cluster and the change of their roots. */
+import { type Command, InvalidArgumentError } from 'commander';
+import { type Authority, authorities, rotationPhases } from '../../common/names/names.ts';
+import {
+  AdvanceAuthorityRotationResponseSchema,
+  type AuthorityCertificate,
+  type AuthorityRotation,
+  GetAuthorityRotationResponseSchema,
+  ListAuthoritiesResponseSchema,
+  StartAuthorityRotationResponseSchema,
+} from '../../proto/gen/kubemtls/v1/authority_pb.js';
+import { RotationPhase } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import { type CommandContext, callAndPrint } from './command-context.ts';
+import { fromNow, time } from './format.ts';
+import { formatTable, printable } from './table.ts';
+
+/** Adds the commands. */
+export function addAuthorityCommands(program: Command, context: CommandContext): void {
+  const authority = program
+    .command('authority')
+    .description('the CAs, and the change of their roots without an outage');
+  const format = ({ rotation }: { rotation?: AuthorityRotation | undefined }) => rotationText(rotation);
+
+  authority
+    .command('list')
+    .description('every CA certificate that the server knows, the newest of each authority first')
+    .action((_options, command: Command) =>
+      callAndPrint(
+        context,
+        command,
+        ListAuthoritiesResponseSchema,
+        (it) => it.authorities.listAuthorities({}),
+        ({ certificates }) =>
+          formatTable(
+            ['AUTHORITY', 'IS', 'KEY', 'EXPIRES', 'SUBJECT', 'PIN'],
+            certificates.map((it) => [
+              authorities.toWord(it.authority) ?? '-',
+              standing(it),
+              it.hasKey ? 'here' : 'not here',
+              fromNow(it.notAfter, context.clock.nowMs()),
+              it.subject,
+              it.publicKeyPin,
+            ]),
+          ),
+      ),
+    );
+
+  authority
+    .command('rotate')
+    .description('make new CAs and move every node to them, in three phases: trust, reissue, drop')
+    .option(
+      '--authority <names>',
+      'kubernetes, etcd, front-proxy, separated by commas (default: all)',
+      authorityNames,
+      [],
+    )
+    .option('--automatic', 'begin each next phase when the one before is complete on every node', false)
+    .action((options: { authority: Authority[]; automatic: boolean }, command: Command) =>
+      callAndPrint(
+        context,
+        command,
+        StartAuthorityRotationResponseSchema,
+        (it) =>
+          it.authorities.startAuthorityRotation({
+            authorities: options.authority.map(authorities.toNumber),
+            automatic: options.automatic,
+          }),
+        format,
+      ),
+    );
+
+  authority
+    .command('status')
+    .description('how far the change of roots has come, and what its phase waits for')
+    .action((_options, command: Command) =>
+      callAndPrint(
+        context,
+        command,
+        GetAuthorityRotationResponseSchema,
+        (it) => it.authorities.getAuthorityRotation({}),
+        format,
+      ),
+    );
+
+  authority
+    .command('advance')
+    .description('begin the next phase; refused while the one under way is not complete on every node')
+    .action((_options, command: Command) =>
+      callAndPrint(
+        context,
+        command,
+        AdvanceAuthorityRotationResponseSchema,
+        async (it) => {
+          const { rotation } = await it.authorities.getAuthorityRotation({});
+          return it.authorities.advanceAuthorityRotation({ from: rotation?.phase ?? RotationPhase.UNSPECIFIED });
+        },
+        format,
+      ),
+    );
+}
+
+function standing({ issuing, trusted }: AuthorityCertificate): string {
+  if (issuing) return 'issuing';
+  return trusted ? 'trusted' : 'retired';
+}
+
+function rotationText(rotation: AuthorityRotation | undefined): string {
+  if (rotation === undefined || rotation.phase === RotationPhase.UNSPECIFIED) {
+    return 'no change of roots is under way\n';
+  }
+  const names = rotation.authorities.map((it) => authorities.toWord(it) ?? '-').join(', ');
+  const phase = rotationPhases.toWord(rotation.phase) ?? '-';
+  const first = `change of roots of ${names}: phase ${phase} since ${time(rotation.phaseStartedAt)}${rotation.automatic ? ', automatic' : ''}`;
+  if (!rotation.complete) {
+    return [first, 'it waits for:', ...rotation.waitingFor.map((it) => `  ${printable(it)}`), ''].join('\n');
+  }
+  const next = rotation.automatic ? 'the next phase begins by itself' : 'go on with: kube-mtls authority advance';
+  return `${first}\ncomplete on every node; ${next}\n`;
+}
+
+/** Names separated by commas; the option may be repeated. */
+function authorityNames(text: string, before: Authority[]): Authority[] {
+  const names = text.split(',').map((name) => {
+    const found = authorities.all.find((authority) => authority === name.trim() && authority !== 'fleet');
+    if (found === undefined)
+      throw new InvalidArgumentError('give kubernetes, etcd or front-proxy, separated by commas');
+    return found;
+  });
+  return [...before, ...names];
+}

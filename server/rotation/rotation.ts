@@ -1,0 +1,185 @@
+/** The change of roots without an outage: trust both, reissue everything, drop the old, each complete before the next begins. */
+import { AppError } from '../../common/errors/app-error.ts';
+import type { Log } from '../../common/log/log.ts';
+import type { RotationPhase } from '../../common/names/names.ts';
+import type { Clock } from '../../common/time/clock.ts';
+import type { ChangingAuthorities } from '../authority/authorities.ts';
+import type { ClusterAuthority } from '../authority/import-authority.ts';
+import type { FleetComponent } from '../fleet/fleet-state.ts';
+import type { EventDraft, RotationRecord, Store } from '../store/store.ts';
+import { waitingFor } from './completion.ts';
+import { nextRecord, startedRecord } from './steps.ts';
+
+/** What it needs. */
+export interface RotationDeps {
+  store: Pick<Store, 'putRotation' | 'listNodes'>;
+  authorities: ChangingAuthorities;
+  clock: Clock;
+  components: () => FleetComponent[];
+  isOnline: (node: string) => boolean;
+  /** Tells the agents. */
+  pushSettings: () => Promise<void>;
+  log: Log;
+}
+
+/** Who asks, for the audit. */
+export interface By {
+  /** "admin/root" or "server". */
+  actor: string;
+  /** Address, or ''. */
+  source: string;
+}
+
+/** How it stands. */
+export interface RotationView {
+  record: RotationRecord;
+  /** Sentences, see completion.ts; empty when the phase is complete or none is under way. */
+  waitingFor: string[];
+}
+
+/** The one change of roots of the fleet. */
+export interface Rotation {
+  /** Rises when the roots or what signs changes; it goes to the agents as Settings.trust_generation. */
+  generation(): bigint;
+  show(): Promise<RotationView>;
+  /**
+   * Makes new CAs and begins with the phase trust.
+   *
+   * @param authorities without repetitions, one at least
+   * @throws AppError conflict while one is under way
+   */
+  start(wish: { authorities: readonly ClusterAuthority[]; automatic: boolean }, by: By): Promise<RotationView>;
+  /**
+   * Begins the next phase.
+   *
+   * @param from what the caller takes for the phase under way
+   * @throws AppError conflict while it is another, none, or not complete on every node
+   */
+  advance(from: RotationPhase, by: By): Promise<RotationView>;
+  /** Goes on by itself where that was asked for and the phase is complete. Called after every report; never rejects. */
+  check(): Promise<void>;
+}
+
+/** How often it is looked whether an automatic change can go on, besides after every report. */
+export const CHECK_MS = 60_000;
+
+/** Makes it; the authorities know the record of the store. */
+export function createRotation(deps: RotationDeps): Rotation {
+  const { store, authorities, clock, log } = deps;
+  let last: Promise<unknown> = Promise.resolve();
+
+  /** One step after another: two starts at once would take each other's new CAs for leftovers. */
+  function inTurn<T>(step: () => Promise<T>): Promise<T> {
+    const result = last.then(step);
+    last = result.catch(() => {}); // whoever asked is told
+    return result;
+  }
+
+  async function view(): Promise<RotationView> {
+    const record = authorities.record();
+    const { phase } = record;
+    if (phase === 'settled') return { record, waitingFor: [] };
+    const nodes = (await store.listNodes()).filter((node) => !node.revoked);
+    return {
+      record,
+      waitingFor: waitingFor({
+        phase,
+        roots: record.lines
+          .flatMap((line) => ({ line, authority: record.authorities.find((each) => each === line.authority) }))
+          .flatMap(({ line: { current, old, retired }, authority }) =>
+            authority === undefined ? [] : { authority, newPin: current, oldPins: [...old, ...retired] },
+          ),
+        components: deps.components(),
+        nodes: nodes.map(({ name }) => ({ name, online: deps.isOnline(name) })),
+      }),
+    };
+  }
+
+  async function put(record: RotationRecord, event: Pick<EventDraft, 'kind' | 'message'>, by: By): Promise<void> {
+    await store.putRotation(record, [{ ...event, ...by, node: '', reason: '' }]);
+    authorities.take(record);
+    await deps.pushSettings();
+  }
+
+  async function goOn(by: By): Promise<void> {
+    const before = authorities.record();
+    const record = nextRecord(before, clock.nowMs());
+    const names = before.authorities.join(', ');
+    if (record.phase !== 'settled') {
+      const message = `the change of roots of ${names}: the phase ${before.phase} is complete, ${record.phase} begins`;
+      return put(record, { kind: 'authority.phase', message }, by);
+    }
+    const message = `the roots of ${names} are changed: the old ones are trusted no more, and their keys are removed`;
+    await put(record, { kind: 'authority.rotation-ended', message }, by);
+    await authorities.forgetRetiredKeys();
+  }
+
+  return {
+    generation: () => BigInt(authorities.record().generation),
+    show: view,
+
+    start: (wish, by) =>
+      inTurn(async () => {
+        const before = authorities.record();
+        if (before.phase !== 'settled') {
+          const text = `a change of roots is in the phase ${before.phase}: see it to its end first (kube-mtls authority status)`;
+          throw new AppError('conflict', text);
+        }
+        const nowMs = clock.nowMs();
+        const roots = [];
+        for (const authority of wish.authorities) {
+          const line = authorities.line(authority);
+          roots.push({ line, pin: await authorities.make(authority, nowMs) });
+        }
+        const record = startedRecord(before, [...wish.authorities], roots, { automatic: wish.automatic, nowMs });
+        const made = roots.map(({ line, pin }) => `${line.authority} ${pin}`).join(', ');
+        const message = `a change of roots begins with the phase trust${wish.automatic ? ', and goes on by itself' : ''}; new CAs: ${made}`;
+        await put(record, { kind: 'authority.rotation-started', message }, by);
+        return view();
+      }),
+
+    advance: (from, by) =>
+      inTurn(async () => {
+        const { record, waitingFor: sentences } = await view();
+        if (record.phase === 'settled') {
+          throw new AppError('conflict', 'no change of roots is under way: begin one with kube-mtls authority rotate');
+        }
+        if (record.phase !== from) {
+          throw new AppError(
+            'conflict',
+            `the phase is ${record.phase}, not ${from}: look how it stands, and ask again`,
+          );
+        }
+        const [first, ...more] = sentences;
+        if (first !== undefined) {
+          const rest = more.length === 0 ? '' : `, and ${more.length} more`;
+          throw new AppError('conflict', `the phase ${from} is not complete on every node: ${first}${rest}`);
+        }
+        await goOn(by);
+        return view();
+      }),
+
+    check: () =>
+      inTurn(async () => {
+        if (!authorities.record().automatic) return;
+        try {
+          const { record, waitingFor: sentences } = await view();
+          if (record.phase !== 'settled' && sentences.length === 0) await goOn({ actor: 'server', source: '' });
+        } catch (error) {
+          log.error('cannot go on with the change of roots', { error, retryMs: CHECK_MS });
+        }
+      }),
+  };
+}
+
+/** Checks each minute until the signal fires. */
+export async function watchRotation(
+  rotation: Pick<Rotation, 'check'>,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    await clock.sleep(CHECK_MS, signal);
+    await rotation.check();
+  }
+}

@@ -4,7 +4,7 @@ import { globSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { installPackages } from './lab/packages.ts';
 
-const HELP = `npm test [-- PART …]        (hosts and e2e need root, on Debian 12 or 13)
+const HELP = `npm test [-- PART …]        (hosts, e2e and cluster need root, on Debian 12 or 13)
 
 Parts, all of them in this order unless named:
   check         types, lint with folder boundaries, protos, generated code
@@ -12,15 +12,17 @@ Parts, all of them in this order unless named:
   integration   server and agent in one process, real mutual TLS on localhost
   hosts         real systemd hosts in containers: packages, transaction, crashes, etcd
   e2e           a real Kubernetes cluster (the first time it is built from Debian's source: six minutes more)
+  cluster       real clusters of systemd units and of static pods: adopted, moved to new CAs, renewed
 `;
 
-/** Files of each part; hosts and e2e share one lab, so their files run one at a time. */
+/** Files of each part; hosts, e2e and cluster share one lab, so their files run one at a time. */
 const PARTS = {
   check: undefined,
   unit: { globs: ['common', 'server', 'agent', 'packaging'].map((folder) => `${folder}/**/*.test.ts`), atOnce: 2 },
   integration: { globs: ['test/integration/**/*.test.ts'], atOnce: 2 },
   hosts: { globs: ['test/hosts/**/*.test.ts'], atOnce: 1 },
   e2e: { globs: ['test/e2e/**/*.test.ts'], atOnce: 1 },
+  cluster: { globs: ['test/cluster/**/*.test.ts'], atOnce: 1 },
 } as const;
 
 /** Debian packages that the tests call by name; test hosts install what they need themselves. */

@@ -16,6 +16,7 @@ export interface ComponentView {
   state: string;
   reason?: string;
   restarts?: number;
+  reloads?: number;
   updatedAt?: string;
   checks?: CheckView[];
   certificates?: { profile: string; serial: string; path: string }[];

@@ -14,6 +14,10 @@ export interface ServerOptions {
   apiEndpoint: string;
   /** Folder of an existing PKI, or undefined for new CAs. */
   adopt?: string;
+  /** Folder of an existing PKI whose CAs are to be replaced by new ones while the cluster runs. */
+  trustOld?: string;
+  /** Further settings of server.yaml, YAML. */
+  settings?: string;
   /** How long peers watch after a change; the default of the product is made for slow leases, tests of etcd need less. */
   peerWatch?: string;
 }
@@ -45,11 +49,15 @@ export async function installPackage(host: Host, name: 'server' | 'agent'): Prom
 export async function startServer(host: Host, options: ServerOptions): Promise<string> {
   await installPackage(host, 'server');
   const adopt = options.adopt === undefined ? '' : ` --adopt ${options.adopt}`;
+  const trustOld = options.trustOld === undefined ? '' : ` --trust-old ${options.trustOld}`;
   const printed = await host.sh(
-    `kube-mtls-server init --cluster ${options.cluster} --api-endpoint ${options.apiEndpoint} --advertise ${host.ip}${adopt}`,
+    `kube-mtls-server init --cluster ${options.cluster} --api-endpoint ${options.apiEndpoint} --advertise ${host.ip}${adopt}${trustOld}`,
   );
-  if (options.peerWatch !== undefined) {
-    await host.sh(`printf '\\npeers: {watch: ${options.peerWatch}}\\n' >>/etc/kube-mtls/server.yaml`);
+  const peers = options.peerWatch === undefined ? '' : `peers: {watch: ${options.peerWatch}}\n`;
+  const settings = `${peers}${options.settings ?? ''}`;
+  if (settings !== '') {
+    const path = '/etc/kube-mtls/server.yaml';
+    await host.write(path, `${await host.read(path)}\n${settings}`);
   }
   await host.sh('systemctl enable -q --now kube-mtls-server');
   await host.until('the CA server to answer', async () => (await host.run(['kube-mtls', 'fleet'])).code === 0, 30_000);

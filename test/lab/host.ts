@@ -1,4 +1,5 @@
 /** One test host, seen from outside: commands, files, and waiting for what shall become true. */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -16,6 +17,17 @@ export class Host {
     this.name = name;
     this.ip = ip;
     this.#leaderPid = leaderPid;
+  }
+
+  /** The host's file system as this machine sees it. Absolute links in it lead elsewhere. */
+  get root(): string {
+    return `/proc/${this.#leaderPid}/root`;
+  }
+
+  /** Starts a program of this machine in the host's network, with a pipe to and from it; whoever starts it ends it. */
+  spawnBeside(argv: readonly [string, ...string[]]): ChildProcess {
+    const words = ['-t', String(this.#leaderPid), '-n', ...argv];
+    return spawn('nsenter', words, { stdio: ['pipe', 'pipe', 'inherit'] });
   }
 
   /** Runs a program on the host. */

@@ -97,7 +97,8 @@ async function startWorker(cp1: Host, w1: Host): Promise<void> {
   );
 }
 
-async function startContainerd(host: Host, subnet: string): Promise<void> {
+/** Starts the container runtime with a bridge network of its own. */
+export async function startContainerd(host: Host, subnet: string): Promise<void> {
   await host.write(
     '/etc/cni/net.d/10-bridge.conflist',
     `{"cniVersion":"0.3.1","name":"bridge","plugins":[{"type":"bridge","bridge":"cni0","isGateway":true,"ipMasq":false,"ipam":{"type":"host-local","ranges":[[{"subnet":"${subnet}"}]]}}]}\n`,

@@ -1,0 +1,5 @@
+/** A cluster of static pods moves from its own CAs to new ones. */
+import { startPodCluster } from '../lab/clusters.ts';
+import { replaceCaTests } from './replace-ca.ts';
+
+replaceCaTests('a cluster of static pods', (lab) => startPodCluster(lab, console.log));

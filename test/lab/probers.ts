@@ -1,0 +1,45 @@
+/** Clients of a cluster's API server of every kind, calling five times a second while a cluster is changed; see probe-clients.ts. */
+import { Beside } from './beside.ts';
+import type { Host } from './host.ts';
+import type { ProbeCount, ProbeReport } from './probe-clients.ts';
+
+/** What is called. */
+export interface ProbersOptions {
+  /** Host of the control plane. */
+  controlPlane: Host;
+  /** Host with the kubelet whose lease and logs are asked for. */
+  worker: Host;
+  /** Path at the API server that leads to that kubelet. */
+  logPath: string;
+}
+
+/** Starts them. */
+export function startProbers({ controlPlane, worker, logPath }: ProbersOptions): Beside<ProbeReport> {
+  const endpoint = `https://${controlPlane.ip}:6443`;
+  const words = [controlPlane.root, endpoint, worker.name, logPath, worker.root];
+  return Beside.start(controlPlane, 'probe-clients.ts', words);
+}
+
+/** What no absence of the API server explains: while one restarts, anything may be said for a moment. */
+export function outside(seen: ProbeCount['refused'], outages: ProbeReport['outages']): ProbeCount['refused'] {
+  const MARGIN_MS = 1000;
+  return seen.filter(
+    ({ atMs }) => !outages.some(({ fromMs, untilMs }) => atMs >= fromMs - MARGIN_MS && atMs <= untilMs + MARGIN_MS),
+  );
+}
+
+/** The counts as a table, one line a client. */
+export function probeTable({ clients, outages }: ProbeReport): string {
+  const lines = Object.entries(clients).map(([name, { asked, answered, refused, away, oldestMs }]) => {
+    const [refusedOutside, awayOutside] = [outside(refused, outages).length, outside(away, outages).length];
+    const during = refused.length + away.length - refusedOutside - awayOutside;
+    const lease = oldestMs === 0 ? '' : `  longest time between renewals ${(oldestMs / 1000).toFixed(1)} s`;
+    return `${name.padEnd(26)} asked ${pad(asked)}  answered ${pad(answered)}  refused ${pad(refusedOutside)}  not reached ${pad(awayOutside)}  during restarts ${pad(during)}${lease}`;
+  });
+  const away = outages.map(({ fromMs, untilMs }) => `${((untilMs - fromMs) / 1000).toFixed(1)} s`);
+  return [...lines, `API server away ${outages.length} times: ${away.join(', ') || 'never'}`].join('\n');
+}
+
+function pad(count: number): string {
+  return String(count).padStart(5);
+}

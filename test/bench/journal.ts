@@ -1,10 +1,10 @@
 /** Journal lines a second that an agent reads and classifies, against what components write. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { classify } from '../../agent/journal/classify.ts';
-import type { Speaker } from '../../agent/journal/finding.ts';
 import { parseEntry } from '../../agent/journal/journal-entry.ts';
 import { splitLines } from '../../agent/journal/split-lines.ts';
 import { AppError } from '../../common/errors/app-error.ts';
+import type { Component } from '../../common/names/names.ts';
 import { type Bench, type BenchResult, digits } from './figure.ts';
 
 const FOLDER = new URL('../../agent/journal/fixtures/journal-v1.20/', import.meta.url);
@@ -31,7 +31,7 @@ interface Captured {
 }
 
 interface Capture {
-  speaker: Speaker;
+  speaker: Component;
   lines: Captured[];
   /** As journalctl --output=json writes it. */
   bytes: Buffer;
@@ -78,14 +78,14 @@ function loadCaptures(): Capture[] {
   });
 }
 
-function speakerOf(file: string): Speaker {
+function speakerOf(file: string): Component {
   if (file.endsWith('-kcm.jsonl')) return 'kube-controller-manager';
   if (file.endsWith('-kubelet.jsonl')) return 'kubelet';
   return file.startsWith('etcd-') ? 'etcd' : 'kube-apiserver';
 }
 
 /** The fields that the agent asks for, and those that journalctl adds, as long as real ones. */
-function asJournalctl({ t, u, c, m }: Captured, speaker: Speaker): string {
+function asJournalctl({ t, u, c, m }: Captured, speaker: Component): string {
   const id = '0123456789abcdef0123456789abcdef';
   const time = Number(t).toString(16);
   const ofSystemd = u === 'init.scope';

@@ -1,5 +1,114 @@
-/** A cluster of systemd units, adopted. */
+/** A cluster of systemd units, adopted: looked at first, then changed, and looked into afterwards. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
 import { startUnitCluster } from '../lab/clusters.ts';
-import { adoptionTests } from './adopt.ts';
+import { installPackage, joinLine } from '../lab/fleet.ts';
+import type { Host } from '../lab/host.ts';
+import { nodes } from '../lab/kubernetes-cluster.ts';
+import { type Adoption, adoptionTests } from './adopt.ts';
 
-adoptionTests('a cluster of systemd units', startUnitCluster);
+const PKI = '/etc/kube-mtls/pki';
+
+interface Parts {
+  cp1: Host;
+  w1: Host;
+  view: Adoption['view'];
+}
+
+function parts({ cluster, view }: Adoption): Parts {
+  return { cp1: cluster.controlPlane, w1: cluster.kubelet, view };
+}
+
+function looksFirst(adoption: () => Adoption): void {
+  it('is only looked at while a node observes, and plan prints the diff', async () => {
+    const { cp1, w1, view } = parts(adoption());
+    const files =
+      'sha256sum /etc/kubernetes/kubelet.conf /var/lib/kubelet/config.yaml; ls /etc/systemd/system/kubelet.service*';
+    const before = await w1.sh(files);
+    const pid = await w1.sh('systemctl show -p MainPID kubelet');
+    await installPackage(w1, 'agent');
+    await w1.sh(`${await joinLine(cp1, '--role worker --node w1')} --observe`);
+    await view.until('w1', 'kubelet', ['DETECTED'], 60_000);
+    const plan = await w1.run(['kube-mtls-agent', 'plan']);
+    assert.equal(plan.code, 2, plan.stdout + plan.stderr);
+    assert.match(plan.stdout, /^\+tlsCertFile: \/etc\/kube-mtls\/pki\/kubelet\/current\/serving\.crt/m);
+    assert.doesNotMatch(plan.stdout, /PRIVATE KEY|client-key-data: [A-Za-z0-9+/]{20}/);
+    assert.equal(await w1.sh(files), before);
+    assert.equal(await w1.sh('systemctl show -p MainPID kubelet'), pid);
+    assert.equal((await w1.run(['ls', `${PKI}/kubelet`])).code, 2, 'no certificate was asked for');
+    await w1.sh('kube-mtls-agent mode enforce');
+    adoption().joined.add('w1');
+  });
+}
+
+function looksInto(adoption: () => Adoption): void {
+  it('serves only certificates of the inventory', async () => {
+    const { operator, view } = adoption();
+    const listed = JSON.parse(await operator.call('FleetService/ListCertificates', { page: { pageSize: 1000 } }));
+    const serials = new Set((listed.certificates as { serial: string }[]).map(({ serial }) => serial));
+    for (const node of ['cp1', 'w1']) {
+      const { certificates = [] } = await view.node(node);
+      const ours = certificates.filter(({ consumer }) => /^(etcd|kube-apiserver|kubelet)\b/.test(consumer));
+      assert.ok(ours.length >= 4, JSON.stringify(certificates));
+      for (const { consumer, path, serial = '', managed } of ours) {
+        assert.ok(managed, `${node}: ${consumer} uses ${path}, which is not ours`);
+        // roots are the cluster's own
+        if (!path.endsWith('-ca.crt'))
+          assert.ok(serials.has(serial), `${node}: serial ${serial} of ${path} is unknown`);
+      }
+    }
+  });
+
+  it('etcd refuses plaintext and callers without a certificate', async () => {
+    const { cp1 } = parts(adoption());
+    const plain = await cp1.run(['curl', '-s', '-m', '5', 'http://127.0.0.1:2379/health']);
+    assert.doesNotMatch(plain.stdout, /"health"/);
+    const bare = await cp1.run(['curl', '-sk', '-m', '5', 'https://127.0.0.1:2379/health']);
+    assert.notEqual(bare.code, 0, bare.stdout);
+    const peer = await cp1.run(['curl', '-sk', '-m', '5', 'https://127.0.0.1:2380/version']);
+    assert.notEqual(peer.code, 0, peer.stdout);
+  });
+
+  it('the API server refuses certificate-less requests to its APIs, and kubelet serves our certificate', async () => {
+    const { cp1, w1 } = parts(adoption());
+    const status = await cp1.sh(`curl -sk -o /dev/null -w '%{http_code}' https://${cp1.ip}:6443/api/v1/nodes`);
+    assert.match(status, /^(401|403)$/);
+    const kubelet = await cp1.sh(`curl -sk -o /dev/null -w '%{http_code}' https://${w1.ip}:10250/pods`);
+    assert.equal(kubelet, '401');
+    const served = await cp1.sh(
+      `openssl s_client -connect ${w1.ip}:10250 </dev/null 2>/dev/null | openssl x509 -noout -serial`,
+    );
+    const ours = await w1.sh(`openssl x509 -noout -serial -in ${PKI}/kubelet/current/serving.crt`);
+    assert.equal(served, ours);
+  });
+
+  it('kubectl reaches kubelets through an API server that verifies them', async () => {
+    const { cp1 } = parts(adoption());
+    assert.match(await cp1.sh('systemctl cat kube-apiserver'), /--kubelet-certificate-authority=/);
+    const logs = await cp1.sh(
+      'kubectl --kubeconfig /etc/kubernetes/admin.conf get --raw /api/v1/nodes/w1/proxy/healthz',
+    );
+    assert.equal(logs, 'ok');
+  });
+
+  it('keeps keys to the users of their components', async () => {
+    const { cp1, w1 } = parts(adoption());
+    const modes = await cp1.sh(`find ${PKI} -name '*.key' -printf '%m %u %p\\n'`);
+    for (const line of modes.trim().split('\n')) {
+      assert.match(line, line.includes('/etcd/') ? /^600 etcd / : /^600 root /);
+    }
+    assert.match(await w1.sh(`find ${PKI} -name '*.key' -printf '%m %u\\n' | sort -u`), /^600 root\n$/);
+  });
+
+  it('goes on working when the CA server and the agents stop', async () => {
+    const { cp1, w1 } = parts(adoption());
+    await cp1.sh('systemctl stop kube-mtls-server kube-mtls-agent');
+    await w1.sh('systemctl stop kube-mtls-agent');
+    assert.match(await nodes(cp1), / Ready /);
+    await cp1.sh('systemctl start kube-mtls-server kube-mtls-agent');
+    await w1.sh('systemctl start kube-mtls-agent');
+    await adoption().view.until('cp1', 'kube-apiserver', ['VERIFIED'], 60_000);
+  });
+}
+
+adoptionTests('a cluster of systemd units', startUnitCluster, { first: looksFirst, last: looksInto });

@@ -12,49 +12,103 @@ import { makeKubernetes } from '../lab/packages.ts';
 const say = (text: string) => console.log(`# ${text}`);
 /** Longer than the slowest: an API server that waits for its permit, restarts and is watched by its peers. */
 const VERIFIED_MS = 420_000;
+const CHECKS = ['UNIT', 'JOURNAL', 'HANDSHAKE', 'CLUSTER'].map((kind) => `CHECK_KIND_${kind}`);
+
+/** A cluster that is being adopted, for tests to look into. */
+export class Adoption {
+  readonly lab: Lab;
+  readonly cluster: Cluster;
+  readonly operator: Operator;
+  readonly view: FleetView;
+  /** Files before anything of ours was there, by host. */
+  readonly filesBefore: ReadonlyMap<string, ReadonlyMap<string, FileEntry>>;
+  /** Hosts that have joined already. */
+  readonly joined = new Set<string>();
+
+  private constructor(lab: Lab, cluster: Cluster, operator: Operator) {
+    this.lab = lab;
+    this.cluster = cluster;
+    this.operator = operator;
+    this.view = new FleetView(operator);
+    this.filesBefore = new Map(cluster.hosts.map(({ host }) => [host.name, listFiles(host)]));
+  }
+
+  /** Boots the cluster and a CA server that adopts it; no node has joined yet. */
+  static async open(start: (lab: Lab) => Promise<Cluster>): Promise<Adoption> {
+    await makeKubernetes(say);
+    await buildPackages(say);
+    const lab = await Lab.open(say);
+    try {
+      const cluster = await start(lab);
+      const { controlPlane } = cluster;
+      const options = { cluster: 'adopted', apiEndpoint: `${controlPlane.ip}:6443`, peerWatch: '5s' };
+      await startServer(controlPlane, { ...options, adopt: '/etc/kubernetes/pki' });
+      return new Adoption(lab, cluster, await Operator.of(controlPlane));
+    } catch (error) {
+      await lab.close();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.operator.close();
+    await this.lab.close();
+  }
+}
+
+/** Tests of one kind of cluster. */
+export interface MoreTests {
+  /** Before any node has joined. */
+  first?: (adoption: () => Adoption) => void;
+  /** When everything is VERIFIED. */
+  last?: (adoption: () => Adoption) => void;
+}
 
 /** Declares the tests of adopting a cluster. */
-export function adoptionTests(name: string, start: (lab: Lab) => Promise<Cluster>): void {
+export function adoptionTests(name: string, start: (lab: Lab) => Promise<Cluster>, more: MoreTests = {}): void {
   describe(`adopting ${name}`, () => {
-    let lab: Lab;
-    let cluster: Cluster;
-    let operator: Operator;
-    const before_ = new Map<string, ReadonlyMap<string, FileEntry>>();
+    let opened: Adoption | undefined;
+    const adoption = () => opened ?? assert.fail('it did not open');
 
     before(async () => {
-      await makeKubernetes(say);
-      await buildPackages(say);
-      lab = await Lab.open(say);
-      cluster = await start(lab);
-      for (const { host } of cluster.hosts) before_.set(host.name, listFiles(host));
-      const { controlPlane } = cluster;
-      await startServer(controlPlane, {
-        ...{ cluster: 'adopted', apiEndpoint: `${controlPlane.ip}:6443`, adopt: '/etc/kubernetes/pki' },
-        peerWatch: '5s',
-      });
-      operator = await Operator.of(controlPlane);
-      for (const { host, role } of cluster.hosts) await joinNode(controlPlane, host, { role });
+      opened = await Adoption.open(start);
     });
-    after(async () => {
-      await operator?.close();
-      await lab?.close();
-    });
+    after(() => opened?.close());
 
-    it('ends with every component VERIFIED and the node Ready', async () => {
-      const view = new FleetView(operator);
+    more.first?.(adoption);
+
+    it('ends with every component VERIFIED, each with passed checks and evidence, and the node Ready', async () => {
+      const { cluster, view, joined } = adoption();
+      for (const { host, role } of cluster.hosts) {
+        if (!joined.has(host.name)) await joinNode(cluster.controlPlane, host, { role });
+      }
       for (const [node, components] of Object.entries(cluster.components)) {
         for (const component of components) {
-          const { restarts = 0, reloads = 0 } = await view.until(node, component, ['VERIFIED'], VERIFIED_MS);
+          const {
+            restarts = 0,
+            reloads = 0,
+            checks = [],
+          } = await view.until(node, component, ['VERIFIED'], VERIFIED_MS);
           say(`${node} ${component} is VERIFIED: ${restarts} restarts, ${reloads} live`);
+          for (const kind of component === 'admin' ? CHECKS.slice(2) : CHECKS) {
+            const check = checks.find((each) => each.kind === kind);
+            assert.equal(
+              check?.result,
+              'CHECK_RESULT_PASSED',
+              `${node} ${component} ${kind}: ${JSON.stringify(check)}`,
+            );
+            assert.ok((check?.evidence ?? []).length > 0, `${node} ${component} ${kind} has no evidence`);
+          }
         }
       }
       assert.match(await nodesOf(cluster), / Ready /);
     });
 
     it('accounts for every file of Kubernetes, before and after', () => {
-      for (const { host } of cluster.hosts) {
+      for (const { host } of adoption().cluster.hosts) {
         const after_ = listFiles(host);
-        console.log(`\nFiles of ${host.name}:\n${fileTable(before_.get(host.name) ?? new Map(), after_)}\n`);
+        const before_ = adoption().filesBefore.get(host.name) ?? new Map<string, FileEntry>();
+        console.log(`\nFiles of ${host.name}:\n${fileTable(before_, after_)}\n`);
         const unread = [...after_.values()].filter(({ content }) => content.some((each) => each.includes('cannot be')));
         assert.deepEqual(unread, []);
         assert.ok(after_.size > 5, 'too few files to be a node of Kubernetes');
@@ -62,17 +116,19 @@ export function adoptionTests(name: string, start: (lab: Lab) => Promise<Cluster
     });
 
     it('has nothing left to do', async () => {
-      for (const { host } of cluster.hosts) {
+      for (const { host } of adoption().cluster.hosts) {
         const plan = await host.run(['kube-mtls-agent', 'plan']);
         assert.equal(plan.code, 0, `${host.name}: ${plan.stdout}${plan.stderr}`);
       }
     });
 
     it('leaves the service account keys alone', () => {
-      const { host } = cluster.hosts.at(-1) ?? assert.fail();
+      const { controlPlane } = adoption().cluster;
       for (const file of ['/etc/kubernetes/pki/sa.key', '/etc/kubernetes/pki/sa.pub']) {
-        assert.deepEqual(listFiles(host).get(file), before_.get(host.name)?.get(file));
+        assert.deepEqual(listFiles(controlPlane).get(file), adoption().filesBefore.get(controlPlane.name)?.get(file));
       }
     });
+
+    more.last?.(adoption);
   });
 }

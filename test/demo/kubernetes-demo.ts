@@ -22,7 +22,7 @@ export async function runKubernetesDemo(lab: Lab, say: (text: string) => void): 
   await joinNode(cp1, w1, { role: 'worker' });
   say('joining cp1');
   await joinNode(cp1, cp1, { role: 'control-plane' });
-  const good = await waitForFleet(cp1, { cp1: 2, w1: 1 }, say, 420_000);
+  const good = await waitForFleet(cp1, { cp1: 5, w1: 1 }, say, 420_000);
   console.log(`\n$ kubectl get nodes\n${await nodes(cp1)}`);
   await showFleet(cp1);
   return good;

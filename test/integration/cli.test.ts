@@ -95,6 +95,18 @@ describe('kube-mtls', () => {
     assert.match((await cli('rollout', 'resume')).stdout, /^rollout running\nno permit is held\n$/);
   });
 
+  it('tells the CAs, begins a change of roots, and says what it waits for', async () => {
+    assert.match((await cli('authority', 'list')).stdout, /^kubernetes +issuing +here +in \d+d +CN=/m);
+    assert.equal((await cli('authority', 'status')).stdout, 'no change of roots is under way\n');
+    const { stdout } = await cli('authority', 'rotate', '--authority', 'kubernetes');
+    assert.match(stdout, /^change of roots of kubernetes: phase trust since /);
+    assert.match(stdout, /^ {2}w1: kubelet does not trust the new kubernetes CA yet$/m);
+    const early = await cli('authority', 'advance');
+    assert.notEqual(early.code, 0, early.stdout);
+    assert.match(early.stderr, /the phase trust is not complete on every node: w1: kubelet/);
+    assert.match((await cli('authority', 'list')).stdout, /^kubernetes +trusted/m);
+  });
+
   const mistakes: [string, string[], RegExp][] = [
     ['an unknown node', ['node', 'nobody'], /^kube-mtls: there is no node nobody; "kube-mtls nodes" lists them\n$/],
     ['a duration without a unit', ['certificates', '--expiring-within', '30'], /write it with a unit/],

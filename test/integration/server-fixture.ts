@@ -16,6 +16,7 @@ import { systemClock } from '../../common/time/clock.ts';
 import { createCsr } from '../../common/x509/csr.ts';
 import { generateKey, type PrivateKey } from '../../common/x509/keys.ts';
 import { AgentService } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import { AuthorityService } from '../../proto/gen/kubemtls/v1/authority_pb.js';
 import { CertificateService } from '../../proto/gen/kubemtls/v1/certificate_pb.js';
 import { EnrollmentService } from '../../proto/gen/kubemtls/v1/enrollment_pb.js';
 import { FleetService } from '../../proto/gen/kubemtls/v1/fleet_pb.js';
@@ -199,5 +200,6 @@ function clientsOf(connection: Connection) {
     fleet: createClient(FleetService, connection),
     tokens: createClient(TokenService, connection),
     rollout: createClient(RolloutService, connection),
+    authorities: createClient(AuthorityService, connection),
   };
 }

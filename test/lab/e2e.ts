@@ -32,7 +32,7 @@ export async function openE2e(): Promise<E2e> {
       cluster: 'e2e',
       apiEndpoint: `${cp1.ip}:6443`,
       adopt: '/etc/kubernetes/pki',
-      peerWatch: '12s',
+      peerWatch: '5s',
     });
     const operator = await Operator.of(cp1);
     const close = async () => {

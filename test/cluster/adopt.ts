@@ -2,16 +2,29 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type Cluster, nodesOf } from '../lab/clusters.ts';
+import { alarmsOf } from '../lab/component-logs.ts';
 import { type FileEntry, fileTable, listFiles } from '../lab/file-table.ts';
 import { buildPackages, joinNode, startServer } from '../lab/fleet.ts';
 import { FleetView } from '../lab/fleet-view.ts';
 import { Lab } from '../lab/lab.ts';
 import { Operator } from '../lab/operator.ts';
 import { makeKubernetes } from '../lab/packages.ts';
+import { startProbers } from '../lab/probers.ts';
 
 const say = (text: string) => console.log(`# ${text}`);
 /** Longer than the slowest: an API server that waits for its permit, restarts and is watched by its peers. */
 const VERIFIED_MS = 420_000;
+const LOAD_MS = 60_000;
+/** Objects made, listed and removed as fast as kubectl can for a minute, and callers that any port meets. */
+const LOAD = `export KUBECONFIG=/etc/kubernetes/admin.conf
+end=$(( $(date +%s) + ${LOAD_MS / 1000} ))
+for n in $(seq 100000); do
+  (( $(date +%s) < end )) || break
+  kubectl create configmap load-$n --from-literal=a=$n >/dev/null
+  kubectl get configmaps -A >/dev/null
+  kubectl delete configmap load-$n >/dev/null
+  timeout 1 bash -c 'exec 3<>/dev/tcp/127.0.0.1/6443' || true
+done`;
 const CHECKS = ['UNIT', 'JOURNAL', 'HANDSHAKE', 'CLUSTER'].map((kind) => `CHECK_KIND_${kind}`);
 
 /** A cluster that is being adopted, for tests to look into. */
@@ -127,6 +140,32 @@ export function adoptionTests(name: string, start: (lab: Lab) => Promise<Cluster
       for (const file of ['/etc/kubernetes/pki/sa.key', '/etc/kubernetes/pki/sa.pub']) {
         assert.deepEqual(listFiles(controlPlane).get(file), adoption().filesBefore.get(controlPlane.name)?.get(file));
       }
+    });
+
+    it('finds nothing wrong in the logs of the healthy cluster under load', async () => {
+      const { cluster, operator } = adoption();
+      const { controlPlane, kubelet: worker, logPath } = cluster;
+      const sinceMs = Date.now();
+      const probers = startProbers({ controlPlane, worker, logPath });
+      try {
+        await controlPlane.sh(LOAD, LOAD_MS * 2);
+      } finally {
+        const { clients } = await probers.stop();
+        say(
+          `asked under load: ${Object.values(clients).reduce((sum, { asked }) => sum + asked, 0)} requests of clients`,
+        );
+      }
+      for (const [name, components] of Object.entries(cluster.components)) {
+        const host = cluster.hosts.find((each) => each.host.name === name)?.host ?? assert.fail();
+        for (const component of components.filter((each) => each !== 'admin')) {
+          const { lines, alarms } = await alarmsOf(host, component, cluster.runs(component), sinceMs);
+          say(`${name} ${component}: ${lines} lines, ${alarms.length} taken for a failure`);
+          assert.deepEqual(alarms, []);
+        }
+      }
+      const { events = [] } = JSON.parse(await operator.call('FleetService/ListEvents', { kind: 'tls' }));
+      const raised = (events as { at: string; message: string }[]).filter(({ at }) => Date.parse(at) > sinceMs);
+      assert.deepEqual(raised, [], 'an agent raised a false alarm');
     });
 
     more.last?.(adoption);

@@ -1,4 +1,6 @@
 /** The two kinds of real cluster that tests work on, one interface: by systemd units on two hosts, or by static pods on one. */
+import type { Component } from '../../common/names/names.ts';
+import type { Runs } from './component-logs.ts';
 import type { Host } from './host.ts';
 import { nodes, startKubernetes } from './kubernetes-cluster.ts';
 import type { Lab } from './lab.ts';
@@ -12,13 +14,16 @@ export interface Cluster {
   /** All hosts with the role they join in, in that order. */
   hosts: readonly { host: Host; role: 'control-plane' | 'worker' }[];
   /** Every component that has to end VERIFIED, by host name. */
-  components: Readonly<Record<string, readonly string[]>>;
+  components: Readonly<Record<string, readonly Component[]>>;
+  /** How a component runs. */
+  runs: (component: Component) => Runs;
   /** A host with a kubelet, and a path of the API server that leads to that kubelet's logs. */
   kubelet: Host;
   logPath: string;
 }
 
-const MANAGERS = ['kube-controller-manager', 'kube-scheduler'];
+const MANAGERS: readonly Component[] = ['kube-controller-manager', 'kube-scheduler'];
+const asUnit = (component: Component): Runs => ({ unit: `${component}.service` });
 
 /** cp1 (etcd, API server, controller manager, scheduler) and w1 (kubelet), as systemd units; etcd speaks plaintext. */
 export async function startUnitCluster(lab: Lab): Promise<Cluster> {
@@ -33,6 +38,7 @@ export async function startUnitCluster(lab: Lab): Promise<Cluster> {
       { host: cp1, role: 'control-plane' },
     ],
     components: { cp1: ['etcd', 'kube-apiserver', ...MANAGERS, 'admin'], w1: ['kubelet'] },
+    runs: asUnit,
     kubelet: w1,
     logPath: '/api/v1/nodes/w1/proxy/logs/',
   };
@@ -47,6 +53,8 @@ export async function startPodCluster(lab: Lab, say: (text: string) => void): Pr
     controlPlane: kp1,
     hosts: [{ host: kp1, role: 'control-plane' }],
     components: { kp1: ['etcd', 'kube-apiserver', ...MANAGERS, 'kubelet', 'admin'] },
+    runs: (component) =>
+      component === 'kubelet' ? asUnit(component) : { pod: `${component}-kp1`, container: component },
     kubelet: kp1,
     logPath: '/api/v1/nodes/kp1/proxy/logs/',
   };

@@ -58,6 +58,8 @@ export async function startServer(host: Host, options: ServerOptions): Promise<s
   if (settings !== '') {
     const path = '/etc/kube-mtls/server.yaml';
     await host.write(path, `${await host.read(path)}\n${settings}`);
+    // the server's certificate was made by init, before there were any settings: it shall live as they say
+    await host.sh('rm -f /var/lib/kube-mtls-server/server/tls.*');
   }
   await host.sh('systemctl enable -q --now kube-mtls-server');
   await host.until('the CA server to answer', async () => (await host.run(['kube-mtls', 'fleet'])).code === 0, 30_000);

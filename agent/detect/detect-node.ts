@@ -15,6 +15,7 @@ import { detectManager } from './manager.ts';
 import { toProblem } from './not-understood.ts';
 import type { DetectOverrides } from './overrides.ts';
 import { findStaticPods } from './static-pods.ts';
+import { findUnclaimed } from './unclaimed.ts';
 
 /** What detection needs. */
 export interface DetectDeps {
@@ -31,7 +32,7 @@ const MANIFESTS_FOLDER = '/etc/kubernetes/manifests';
 
 /**
  * Looks at the node. A component with anything about it that is not understood becomes a problem and is left out; the
- * other components are found all the same. One that agent.yaml leaves alone (manage: false) is left out too, and its
+ * other components are found all the same, and so is one that runs and that nothing tells of. One that agent.yaml leaves alone (manage: false) is left out too, and its
  * certificates are listed.
  *
  * @returns components in the order of {@link components.all}
@@ -43,24 +44,30 @@ export async function detectNode(deps: DetectDeps, signal: AbortSignal): Promise
   // the kubelet first: it says where static pods stand and what the node is called
   const kubelet = await orProblem('kubelet', () => detectKubelet({ ...base, pods: new Map() }, signal));
   const understood = kubelet !== undefined && 'process' in kubelet ? kubelet : undefined;
+  const manifests =
+    overrides.manifestsFolder || (understood === undefined ? MANIFESTS_FOLDER : staticPodFolder(understood));
   const pods = await findStaticPods(
     { layout: deps.layout, nodeName: understood?.nodeName ?? base.hostname.toLowerCase() },
-    overrides.manifestsFolder || (understood === undefined ? MANIFESTS_FOLDER : staticPodFolder(understood)),
+    manifests,
     overrides,
   );
   const everything: Detected[] = [];
   const problems: Problem[] = [];
+  const absent: Component[] = [];
   for (const component of components.all) {
     signal.throwIfAborted();
     const found =
       component === 'kubelet'
         ? kubelet
         : await orProblem(component, () => DETECTORS[component]({ ...base, pods }, signal));
-    if (found === undefined) continue;
-    if ('message' in found) problems.push(found);
+    if (found === undefined) absent.push(component);
+    else if ('message' in found) problems.push(found);
     else everything.push(found);
   }
   const managed = ({ component }: { component: Component }) => overrides.components?.[component]?.manage !== false;
+  const areStaticPodsKnown = understood !== undefined || Boolean(overrides.manifestsFolder);
+  const looked = absent.filter((component) => managed({ component }));
+  problems.push(...(await findUnclaimed(deps.layout, looked, manifests, areStaticPodsKnown)));
   const notRead = problems.filter((problem) => !managed(problem)).map(asCertificate);
   return {
     components: everything.filter(managed),

@@ -8,6 +8,7 @@ import { type Flag, flagValues, lastFlag, parseFlags } from './flags.ts';
 import { refuseHiddenPaths } from './hidden-paths.ts';
 import { effectivePlaceOf, loadProcess, type ProcessDeps, placeOf, processVersion } from './load-process.ts';
 import { NotUnderstood, type Place } from './not-understood.ts';
+import { refuseLink } from './refuse-link.ts';
 import { below, readSource, readSourceIfAny } from './source-file.ts';
 import { ETCD_ENVIRONMENT_FILE } from './unit.ts';
 
@@ -36,6 +37,7 @@ export async function detectEtcd(deps: ProcessDeps, signal: AbortSignal): Promis
     certificateSettings.etcd.map((name) => ({ by: `--${name}`, path: effectiveSettings.get(name)?.value ?? '' })),
   );
   const environmentFilePath = join(deps.layout.root, ETCD_ENVIRONMENT_FILE);
+  await refuseLink(environmentFilePath, 'remove the link');
   return {
     component: 'etcd',
     process,
@@ -82,7 +84,9 @@ async function readConfigFile(
   if (path === '') return undefined;
   if (!path.startsWith('/')) throw new NotUnderstood(`--config-file=${path} is no absolute path: write it out`, place);
   refuseHiddenPaths(process, [{ by: '--config-file', path }]);
-  return readSource(below(layout, path));
+  const file = await readSource(below(layout, path));
+  await refuseLink(file.path, 'name that in --config-file');
+  return file;
 }
 
 function byCommand(process: DetectedUnit | DetectedPod, place: Place, effectivePlace: Place) {
@@ -101,12 +105,12 @@ function byFile(file: SourceFile) {
   return { settings, effectiveSettings: settings };
 }
 
-/** etcd ends at once when a flag and its variable are both there, even an empty one. */
+/** etcd ends at once when a flag and its variable are both there, even an empty one; before 3.4 it took the flag with a warning. */
 function refuseConflicts(flags: readonly Flag[], environment: ReadonlyMap<string, string>, place: Place): void {
   const conflict = flags.find(({ name }) => environment.has(etcdVariable(name)));
   if (conflict === undefined) return;
   throw new NotUnderstood(
-    `both --${conflict.name} and ${etcdVariable(conflict.name)} are set, and etcd refuses to start: remove one`,
+    `both --${conflict.name} and ${etcdVariable(conflict.name)} are set: etcd 3.4 and later refuses to start, earlier ones take the flag; remove one`,
     place,
   );
 }

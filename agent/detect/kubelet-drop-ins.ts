@@ -6,6 +6,7 @@ import type { Layout } from '../layout.ts';
 import type { SourceFile } from './detected.ts';
 import { managedKubeletKeys, parseKubeletConfig } from './kubelet-config.ts';
 import { NotUnderstood } from './not-understood.ts';
+import { refuseLink } from './refuse-link.ts';
 import { below, codeOf, readSource, readSourceIfAny } from './source-file.ts';
 
 /** Name of our file in the folder: after those that people and distributions number. */
@@ -29,6 +30,7 @@ export interface KubeletDropIns {
 export async function readKubeletDropIns(layout: Layout, folder: string): Promise<KubeletDropIns> {
   if (folder === '') return { configDropIns: [], configDropInPath: undefined, configDropIn: undefined };
   const configDropInPath = join(below(layout, folder), KUBELET_DROP_IN);
+  await refuseLink(configDropInPath, 'remove the link');
   const configDropIns: SourceFile[] = [];
   for (const name of await confFiles(below(layout, folder))) {
     const path = join(below(layout, folder), name);

@@ -7,6 +7,7 @@ import { readKubeletDropIns } from './kubelet-drop-ins.ts';
 import { effectivePlaceOf, loadProcess, type ProcessDeps, placeOf, processVersion } from './load-process.ts';
 import { readNamedFile, readNamedKubeconfig } from './named-file.ts';
 import { NotUnderstood } from './not-understood.ts';
+import { refuseLink } from './refuse-link.ts';
 
 /**
  * Finds the kubelet.
@@ -29,6 +30,8 @@ export async function detectKubelet(deps: ProcessDeps, signal: AbortSignal): Pro
   if (folder !== '' && !folder.startsWith('/')) {
     throw new NotUnderstood(`--config-dir=${folder} is no absolute path: write it out`, place);
   }
+  // a folder of configurations gets a file of ours, and this one stays
+  if (config !== undefined && folder === '') await refuseLink(config.path, 'name that in --config');
   const detected: DetectedKubelet = {
     component: 'kubelet',
     process,

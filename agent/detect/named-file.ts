@@ -6,6 +6,7 @@ import { refuseHiddenPaths } from './hidden-paths.ts';
 import { parseKubeconfig } from './kubeconfig.ts';
 import { placeOf } from './load-process.ts';
 import { NotUnderstood } from './not-understood.ts';
+import { refuseLink } from './refuse-link.ts';
 import { below, readSource } from './source-file.ts';
 
 /**
@@ -31,7 +32,7 @@ export async function readNamedFile(
 /**
  * As {@link readNamedFile}, for a kubeconfig: the files that it names are looked for in the container too.
  *
- * @throws NotUnderstood also when it is no kubeconfig
+ * @throws NotUnderstood also when it is no kubeconfig, and when it is a symbolic link: kubeconfigs are changed
  */
 export async function readNamedKubeconfig(
   layout: Layout,
@@ -41,6 +42,7 @@ export async function readNamedKubeconfig(
 ): Promise<SourceFile | undefined> {
   const file = await readNamedFile(layout, process, by, path);
   if (file === undefined) return undefined;
+  await refuseLink(file.path, `name that in ${by}`);
   for (const { key, value } of parseKubeconfig(file).certificates) {
     if (key.endsWith('-data')) continue;
     // relative paths were resolved from the file's place on disk

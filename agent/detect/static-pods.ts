@@ -8,6 +8,7 @@ import { parseManifest, type SketchedContainer, sketchManifest } from './manifes
 import { NotUnderstood } from './not-understood.ts';
 import type { DetectOverrides } from './overrides.ts';
 import { type PodDeps, readPod } from './pod.ts';
+import { refuseLink } from './refuse-link.ts';
 import { below, codeOf, readSource, readSourceIfAny } from './source-file.ts';
 
 /** By component: its pod, or why what runs it is not understood. */
@@ -48,6 +49,7 @@ export async function findStaticPods(
       }
       if (found === undefined) continue;
       if (found.container instanceof NotUnderstood) throw found.container;
+      await refuseLink(found.file.path, `name that as components.${component}.manifest in agent.yaml`);
       pods.set(component, await readPod(deps, component, parseManifest(found.file), found.container));
     } catch (error) {
       if (!(error instanceof NotUnderstood)) throw error;

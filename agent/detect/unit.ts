@@ -9,6 +9,7 @@ import type { DetectedUnit, SourceFile, Word } from './detected.ts';
 import { loadEnvironment } from './environment.ts';
 import { type ExecLine, parseExecLine } from './exec-words.ts';
 import { NotUnderstood } from './not-understood.ts';
+import { refuseLink } from './refuse-link.ts';
 import { below, codeOf, readSource, readSourceIfAny } from './source-file.ts';
 import { expandSpecifiers } from './specifiers.ts';
 import { isInUse, type SystemdState, systemdState } from './systemd-state.ts';
@@ -52,6 +53,7 @@ export async function loadUnit(
   if (!isInUse(state)) return undefined;
   const dropInPath = below(deps.layout, `/etc/systemd/system/${name}.d/${DROP_IN}`);
   const files = await readFiles(deps.layout, name, state, dropInPath);
+  await refuseLink(dropInPath, 'remove the link');
   const dropIn = await readSourceIfAny(dropInPath);
   const base = await readUnit(deps, name, program, files);
   const effective = dropIn === undefined ? base : await readUnit(deps, name, program, inOrder(files, dropIn));

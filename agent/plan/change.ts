@@ -10,6 +10,8 @@ export interface Slot {
   dnsNames: string[];
   /** IP addresses asked for, sorted. */
   ipAddresses: string[];
+  /** Names of the certificate in use that are not asked for, since they are somebody else's. */
+  leftOut?: readonly string[];
   /** Why it is issued now: "missing", "expires 2026-…", "names changed", "issuer changed". */
   reason: string;
 }

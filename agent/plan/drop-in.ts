@@ -32,7 +32,7 @@ export function renderDropIn({ command, environmentFile }: DropIn): string {
 function linesOf(command: readonly string[]): string[] {
   const lines: string[] = [];
   for (const [index, word] of command.entries()) {
-    const isValue = index > 1 && !word.startsWith('-') && /^--?[\w-]+$/.test(command[index - 1] ?? '');
+    const isValue = index > 1 && !/^["']?-/.test(word) && /^--?[\w-]+$/.test(command[index - 1] ?? '');
     if (isValue) lines.push(`${lines.pop()} ${word}`);
     else lines.push(word);
   }

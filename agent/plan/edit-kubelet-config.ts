@@ -36,24 +36,6 @@ export function renderKubeletDropIn(files: KubeletFiles): string {
   );
 }
 
-/**
- * Where the configuration has its roots for callers' certificates; undefined when it names none.
- *
- * @throws AppError invalid-request
- */
-export function clientCaOf(text: string): string | undefined {
-  return stringAt(text, ['authentication', 'x509', 'clientCAFile']);
-}
-
-/**
- * The serving certificate that the configuration names.
- *
- * @throws AppError invalid-request
- */
-export function servingCertificateOf(text: string): string | undefined {
-  return stringAt(text, ['tlsCertFile']);
-}
-
 function settingsOf(files: KubeletFiles): [path: string[], to: string | boolean][] {
   const { clientCa, servingCertificate, servingKey } = files;
   const roots: [string[], string][] = [[['authentication', 'x509', 'clientCAFile'], clientCa]];
@@ -66,9 +48,4 @@ function settingsOf(files: KubeletFiles): [path: string[], to: string | boolean]
     [['rotateCertificates'], false],
     [['serverTLSBootstrap'], false],
   ];
-}
-
-function stringAt(text: string, path: string[]): string | undefined {
-  const value: unknown = parseYaml(text).getIn(path);
-  return typeof value === 'string' && value !== '' ? value : undefined;
 }

@@ -1,8 +1,11 @@
 /** How the API server reaches etcd: which of its URLs are the local member's, and which schemes they need. */
 import { canonicalIp } from '../../common/x509/ip-address.ts';
 import type { DetectedApiserver, DetectedEtcd } from '../detect/detected.ts';
+import { lastFlag } from '../detect/flags.ts';
 import { effectiveSetting } from './etcd-settings.ts';
 import { hostAndPort, secureUrl, splitUrls } from './etcd-urls.ts';
+import { canonicalHost, otherMembers } from './other-members.ts';
+import type { PlanInput } from './plan-input.ts';
 import type { NodeSettings } from './settings.ts';
 
 /** The local member, as the API server will find it. */
@@ -57,16 +60,52 @@ export function etcdAccess(
   return { kind: 'secured', usesLocal, secure: (list) => splitUrls(list).map(secure).join(',') };
 }
 
+/**
+ * URLs by which the API server may reach the local member without what that will demand, and that would not change with it: by a name
+ * or an address that nothing on the node explains, on a port on which the member listens. What another member is known by is none.
+ */
+export function unclearServers(
+  { flags, effectiveFlags }: DetectedApiserver,
+  local: LocalEtcd,
+  input: Pick<PlanInput, 'etcdCluster' | 'settings'>,
+): string[] {
+  const isLocal = localUrls(local, input.settings);
+  const { hosts: elsewhere } = otherMembers(local.detected, input);
+  const listeners = splitUrls(effectiveSetting(local.detected, 'listen-client-urls')).flatMap(
+    (url) => hostAndPort(url) ?? [],
+  );
+  const mayBeLocal = (url: string) => {
+    const at = hostAndPort(url);
+    const onPort = listeners.filter(({ port }) => port === at?.port);
+    if (at === undefined || onPort.length === 0 || elsewhere.has(canonicalHost(at.host))) return false;
+    // an address leads here only where the member listens at it, or at all
+    return canonicalIp(at.host) === undefined || onPort.some(({ host }) => host === '0.0.0.0' || host === '::');
+  };
+  const isBare = (url: string) => /^http:/i.test(url) || lastFlag(effectiveFlags, 'etcd-certfile') === undefined;
+  // in force: what is https already never goes back
+  const named = (effectiveFlags.get('etcd-servers') ?? []).flatMap(splitUrls);
+  const overrides = (flags.get('etcd-servers-overrides') ?? []).flatMap(overrideUrls);
+  return [
+    ...named.filter((url) => isBare(url) && !isLocal(url) && mayBeLocal(url)),
+    ...overrides.filter((url) => isBare(url) && (isLocal(url) || mayBeLocal(url))),
+  ];
+}
+
+/** GROUP/RESOURCE#URL;URL, separated by commas. */
+function overrideUrls(list: string): string[] {
+  return list.split(',').flatMap((entry) => (entry.split('#')[1] ?? '').split(';').map((url) => url.trim()));
+}
+
 /** A URL is the local member's when its host is this node and its port one on which the member listens. */
 function localUrls({ detected }: LocalEtcd, { nodeName, addresses }: NodeSettings): (url: string) => boolean {
   const lists = ['listen-client-urls', 'advertise-client-urls'].map((name) => effectiveSetting(detected, name));
   const served = lists.flatMap(splitUrls).flatMap((url) => hostAndPort(url) ?? []);
-  const hosts = new Set([nodeName, ...addresses.map(canonical), ...served.map(({ host }) => canonical(host))]);
+  const hosts = new Set([nodeName, ...addresses.map(canonicalHost), ...served.map(({ host }) => canonicalHost(host))]);
   const ports = new Set(served.map(({ port }) => port));
   return (url) => {
     const at = hostAndPort(url);
     if (at === undefined || !ports.has(at.port)) return false;
-    const host = canonical(at.host);
+    const host = canonicalHost(at.host);
     return host === 'localhost' || host === '::1' || host.startsWith('127.') || hosts.has(host);
   };
 }
@@ -75,8 +114,4 @@ function speaksTls(local: LocalEtcd | undefined, url: string): boolean {
   const port = hostAndPort(url)?.port;
   const listeners = splitUrls(local?.listenClientUrls ?? '').filter((listener) => hostAndPort(listener)?.port === port);
   return listeners.length > 0 && listeners.every((listener) => /^https:/i.test(listener));
-}
-
-function canonical(host: string): string {
-  return canonicalIp(host) ?? host.toLowerCase();
 }

@@ -39,6 +39,11 @@ export function rootsOf(bundles: PlanInput['bundles'], authority: Authority): Ce
   return parsed(bundles.get(authority) ?? ''); // the plan refuses to go on without roots, whatever the reason
 }
 
+/** The roots of an authority that the server lets go: it retires one only once every leaf of it was replaced on every node. */
+export function retiredRootsOf(input: Pick<PlanInput, 'rotation'>, authority: Authority): Certificate[] {
+  return parsed(rotationOf(input, authority).retiredPem);
+}
+
 /** The roots in a file that a component trusts now; none when it was not read or cannot be. */
 export function rootsIn(path: string, { trust }: Pick<PlanInput, 'trust'>): Certificate[] {
   return parsed(trust.find((file) => file.path === path)?.pem ?? '');
@@ -66,9 +71,7 @@ function complaint({ authority, setting, roots }: TrustUse, own: string, input: 
     if ('path' in roots && roots.path.startsWith(own)) return undefined;
     return `the roots of ${setting} cannot be read (${AppError.from(error).message}), so it cannot be told whom a change would lock out: repair the file`;
   }
-  // the server retires a root only once every leaf of it was replaced on every node
-  const retired = parsed(rotationOf(input, authority).retiredPem);
-  const mayGo = new Set([...rootsOf(input.bundles, authority), ...retired].map(rootIdentity));
+  const mayGo = new Set([...rootsOf(input.bundles, authority), ...retiredRootsOf(input, authority)].map(rootIdentity));
   // nothing chains to an expired root any more
   const lost = inUse.filter((root) => root.notAfter.getTime() > input.nowMs && !mayGo.has(rootIdentity(root)));
   if (lost.length === 0) return undefined;

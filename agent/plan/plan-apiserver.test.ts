@@ -130,7 +130,7 @@ describe('planApiserver', () => {
 
   it('replaces a kubelet CA only when it verifies kubelets, and never for other roots', () =>
     withApiserver(`${apiserverCommand} --kubelet-certificate-authority=/pki/kubelet-ca.crt`, async (cluster) => {
-      await cluster.node.write('/pki/kubelet-ca.crt', cluster.rootPem('etcd'));
+      await cluster.node.write('/pki/kubelet-ca.crt', cluster.rootPem('kubernetes') + cluster.rootPem('etcd'));
       assert.equal((await flagsAfter(cluster))?.get('kubelet-certificate-authority'), '/pki/kubelet-ca.crt');
       cluster.settings = { ...cluster.settings, verifyKubelets: true };
       assert.equal(await flagsAfter(cluster), undefined);

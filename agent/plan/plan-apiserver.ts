@@ -7,8 +7,9 @@ import { below } from '../detect/source-file.ts';
 import { componentFolder, currentFile } from '../layout.ts';
 import type { BundleFile } from './change.ts';
 import { changedFlags, editCommand } from './command-edits.ts';
-import { type EtcdAccess, etcdAccess, type LocalEtcd } from './etcd-servers.ts';
+import { type EtcdAccess, etcdAccess, type LocalEtcd, unclearServers } from './etcd-servers.ts';
 import { allowFrontProxy, frontProxyName } from './front-proxy-names.ts';
+import { guardKubeletRoots, guardServing } from './guard-serving.ts';
 import { guardTrust, rootIdentity, rootsIn, rootsOf } from './guard-trust.ts';
 import { issuable } from './issuable.ts';
 import type { PlanInput } from './plan-input.ts';
@@ -23,6 +24,8 @@ export interface ApiserverWish extends Wish {
   detected: DetectedApiserver;
   /** True when it uses the local etcd and its flags for that change: then the two change together. */
   followsEtcd: boolean;
+  /** URLs by which it may reach the local etcd, and that stay as they are: they would not survive that etcd turns to TLS. */
+  unclearServers: string[];
 }
 
 /** Headers in which the API server tells aggregated API servers who calls (kubeadm's values). */
@@ -64,9 +67,18 @@ export function planApiserver(
     ),
     restartMark: command.restartMark,
     summary: changed.map((name) => `--${name}`),
-    problems: [...blocked, ...problems, ...command.problems, ...guardTrust(apiserver, [...edits.keys()], input)],
+    problems: [...blocked, ...problems, ...command.problems, ...guards(apiserver, [...edits.keys()], input)],
     followsEtcd: access.usesLocal && (access.kind === 'blocked' || changed.some((name) => name.startsWith('etcd-'))),
+    unclearServers: etcd === undefined ? [] : unclearServers(apiserver, etcd, input),
   };
+}
+
+function guards(apiserver: DetectedApiserver, replaced: readonly string[], input: PlanInput): Problem[] {
+  return [
+    ...guardTrust(apiserver, replaced, input),
+    ...guardServing(apiserver, replaced, input),
+    ...guardKubeletRoots(apiserver, replaced, input),
+  ];
 }
 
 /** Members that the plan does not know and that speak TLS already become ours only when a root of ours verifies them. */

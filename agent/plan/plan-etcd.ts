@@ -15,8 +15,10 @@ import {
   trustSettings,
 } from './etcd-settings.ts';
 import { allSecure, anySecure, secureUrl } from './etcd-urls.ts';
+import { guardServing } from './guard-serving.ts';
 import { guardTrust } from './guard-trust.ts';
 import { issuable } from './issuable.ts';
+import { otherMembers } from './other-members.ts';
 import type { EtcdMember, PlanInput } from './plan-input.ts';
 import { issuesLeaves, rotationOf } from './rotation.ts';
 import { etcdNames, noNames, servedNames } from './wanted-names.ts';
@@ -53,10 +55,17 @@ function planLeaves(etcd: DetectedEtcd, step: 'prepare' | 'enforce', input: Plan
   const member = memberOf(input);
   const settings = etcdSettings(etcd, { step, member, file: (name) => currentFile(layout, 'etcd', name) });
   const after = (name: string) => settings.get(name) ?? effectiveSetting(etcd, name);
+  const slots = slotsOf(etcd, after, member, input);
+  const leftOut = new Set(slots.flatMap((slot) => slot.leftOut ?? []));
+  const wish = wishOf(etcd, settings, step, input);
   const demanded = demandsClients(etcd) && allSecure(effectiveSetting(etcd, 'listen-client-urls'));
   return {
-    ...wishOf(etcd, settings, step, input),
-    slots: slotsOf(etcd, after, member, input),
+    ...wish,
+    slots,
+    summary: [
+      ...wish.summary,
+      ...(leftOut.size === 0 ? [] : [`certificates without the names of other members: ${[...leftOut].join(', ')}`]),
+    ],
     memberUpdate: step === 'enforce' ? memberUpdateOf(member) : undefined,
     target: step === 'enforce' ? 'enforced' : 'prepared',
     listenClientUrls: after('listen-client-urls'),
@@ -112,6 +121,7 @@ function wishOf(
       ...problems,
       ...refusals(etcd, step, input).map((message) => ({ component: 'etcd' as const, message })),
       ...guardTrust(etcd, [...settings.keys()], input),
+      ...guardServing(etcd, [...settings.keys()], input),
     ],
   };
 }
@@ -144,15 +154,17 @@ function slotsOf(
   etcd: DetectedEtcd,
   after: (name: string) => string,
   member: EtcdMember | undefined,
-  { settings, detected, layout }: PlanInput,
+  input: PlanInput,
 ): WishedSlot[] {
+  const { settings, detected, layout } = input;
+  const others = otherMembers(etcd, input);
   const served = (name: string) =>
     servedNames(detected.certificates, below(layout, effectiveSetting(etcd, name)), componentFolder(layout, 'etcd'));
   const clientUrls = [after('listen-client-urls'), after('advertise-client-urls')];
   const peerUrls = [after('listen-peer-urls'), after('initial-advertise-peer-urls'), ...(member?.peerUrls ?? [])];
   return [
-    { profile: 'etcd-server', file: 'server', ...etcdNames(clientUrls, settings, served('cert-file')) },
-    { profile: 'etcd-peer', file: 'peer', ...etcdNames(peerUrls, settings, served('peer-cert-file')) },
+    { profile: 'etcd-server', file: 'server', ...etcdNames(clientUrls, settings, served('cert-file'), others) },
+    { profile: 'etcd-peer', file: 'peer', ...etcdNames(peerUrls, settings, served('peer-cert-file'), others) },
     { profile: 'etcd-healthcheck-client', file: 'healthcheck-client', ...noNames },
   ];
 }

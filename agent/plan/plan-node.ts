@@ -74,6 +74,8 @@ function couple(
 ): boolean {
   if (etcd?.change === undefined || !etcd.wish.turns) return false;
   if (apiserverBlocked) etcd.problems.push(waitsFor('etcd', 'kube-apiserver'));
+  const unclear = apiserver?.wish.unclearServers ?? [];
+  if (unclear.length > 0) etcd.problems.push(unclearProblem(unclear));
   if (apiserver?.change === undefined || !apiserver.wish.followsEtcd) return false;
   if (etcd.problems.length + apiserver.problems.length > 0) {
     if (etcd.problems.length === 0) etcd.problems.push(waitsFor('etcd', 'kube-apiserver'));
@@ -115,6 +117,14 @@ function roleProblems({ detected, settings }: PlanInput): Problem[] {
 
 function waitsFor(component: Component, other: Component): Problem {
   return { component, message: `it changes together with ${other}, which is held up: solve that first` };
+}
+
+function unclearProblem(urls: readonly string[]): Problem {
+  const without = urls.some((url) => /^http:/i.test(url)) ? 'TLS' : 'a certificate';
+  return {
+    component: 'etcd',
+    message: `kube-apiserver names ${urls.join(', ')} for etcd without ${without}, which may be this member: name it by an address of this node or by localhost, so that the two change together, or another member by an address that the etcd cluster lists`,
+  };
 }
 
 function ready(each: Draft<Wish> | undefined): ComponentChange[] {

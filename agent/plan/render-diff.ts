@@ -46,9 +46,10 @@ function renderComponent(change: ComponentChange): string[] {
   ];
 }
 
-function renderSlot({ profile, dnsNames, ipAddresses, reason }: Slot): string {
+function renderSlot({ profile, dnsNames, ipAddresses, leftOut = [], reason }: Slot): string {
   const names = [...dnsNames, ...ipAddresses];
-  return `${profile}${names.length === 0 ? '' : ` for ${names.join(', ')}`}; ${reason}`;
+  const without = leftOut.length === 0 ? '' : `, without ${leftOut.join(', ')} of other members`;
+  return `${profile}${names.length === 0 ? '' : ` for ${names.join(', ')}`}${without}; ${reason}`;
 }
 
 function renderFile(changeId: string, { path, before, after }: FileChange): string {

@@ -2,6 +2,7 @@
 import { canonicalIp } from '../../common/x509/ip-address.ts';
 import type { DetectedApiserver, DetectedKubelet, FoundCertificate } from '../detect/detected.ts';
 import { hostAndPort, splitUrls } from './etcd-urls.ts';
+import type { OtherMembers } from './other-members.ts';
 import type { NodeSettings } from './settings.ts';
 import { tryParse } from './try-parse.ts';
 
@@ -13,13 +14,33 @@ export interface Names {
   ipAddresses: string[];
 }
 
+/** Names of a certificate, and those of the one in use that are somebody else's. */
+export interface EtcdNames extends Names {
+  leftOut?: readonly string[];
+}
+
 /**
  * Names for the server or the peer certificate of an etcd member, with the hosts of its own URLs for that side: clients and
- * peers compare them.
+ * peers compare them. Clusters whose members share one certificate have the names of all of them in it: those of others are
+ * left out, since a member that had them could pose as another.
  */
-export function etcdNames(urlLists: readonly string[], settings: NodeSettings, served: Names): Names {
+export function etcdNames(
+  urlLists: readonly string[],
+  settings: NodeSettings,
+  served: Names,
+  others: OtherMembers,
+): EtcdNames {
   const hosts = urlLists.flatMap(splitUrls).flatMap((url) => hostAndPort(url)?.host ?? []);
-  return gather([settings.nodeName, 'localhost', '127.0.0.1', ...settings.addresses, ...hosts], served);
+  // who listens on all addresses of IPv6 is reached at its loopback too
+  const loopback = hosts.includes('::') ? ['::1'] : [];
+  const own = ['localhost', '127.0.0.1', ...loopback, settings.nodeName, ...settings.addresses, ...hosts];
+  const isForeign = (name: string) => others.hosts.has(name) || others.names.has(name);
+  const names = gather(own, {
+    dnsNames: served.dnsNames.filter((name) => !isForeign(name)),
+    ipAddresses: served.ipAddresses.filter((address) => !isForeign(address)),
+  });
+  const leftOut = [...served.dnsNames, ...served.ipAddresses].filter(isForeign);
+  return leftOut.length === 0 ? names : { ...names, leftOut };
 }
 
 /** Names for the API server (kubeadm's, and localhost for those on the node itself). */

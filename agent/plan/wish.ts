@@ -12,6 +12,8 @@ export interface WishedSlot {
   dnsNames: string[];
   /** Sorted, canonical. */
   ipAddresses: string[];
+  /** Names of the certificate in use that are not asked for, since they are somebody else's. */
+  leftOut?: readonly string[];
 }
 
 /** A file as it is and as it shall be; the two may be equal. */

@@ -96,8 +96,7 @@ export class FakeNode {
       currentCursor: async () => 's=1;i=2',
       run: async (argv, options) => {
         await step(`before ${argv.slice(0, 2).join(' ')}`);
-        const result =
-          argv[0] === 'kill' ? await this.#kill(Number(argv.at(-1))) : await this.#systemctl(argv, options);
+        const result = argv[0] === 'sh' ? await this.#kill(Number(argv.at(-1))) : await this.#systemctl(argv, options);
         await step(`after ${argv.slice(0, 2).join(' ')}`);
         return result;
       },

@@ -133,7 +133,8 @@ async function replaceFresh(
     unit: process.pod,
     detail: shortId(state.invocationId),
   });
-  await deps.run(['kill', '-TERM', String(state.mainPid)]); // fails for one that has just ended by itself
+  // the shell's own kill: not every node has the program. It fails for one that has just ended by itself
+  await deps.run(['sh', '-c', 'kill -TERM "$0"', String(state.mainPid)]);
   return awaitContainer(deps, { component, process, askedAtMs, replaced: new Set([state.invocationId]) }, signal);
 }
 

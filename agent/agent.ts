@@ -1,9 +1,11 @@
 /** The daemon, built by hand from its rooms. */
 
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Log } from '../common/log/log.ts';
 import { runCommand } from '../common/run/command.ts';
 import { runTasks } from '../common/run/run-tasks.ts';
 import { systemClock } from '../common/time/clock.ts';
+import type { TlsObservationSchema } from '../proto/gen/kubemtls/v1/agent_pb.js';
 import type { AgentConfig } from './config/agent-config.ts';
 import { serveControl } from './control/control-server.ts';
 import { detectNode } from './detect/detect-node.ts';
@@ -18,11 +20,13 @@ import type { Layout } from './layout.ts';
 import { createServerLink } from './link/server-link.ts';
 import type { PlanInput } from './plan/plan-input.ts';
 import { refOf } from './process/process-ref.ts';
+import { changedSince } from './reconcile/changed-since.ts';
 import { lookAtNode } from './reconcile/look.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
 import { recoverNode } from './reconcile/recover-node.ts';
 import { verifyInstalled } from './reconcile/verify-installed.ts';
 import { type AgentSettings, loadAgentState, saveAgentState } from './report/agent-state.ts';
+import { doubt } from './report/doubt.ts';
 import { endpointsOf } from './report/endpoints-of.ts';
 import { inventoryMessage } from './report/inventory-message.ts';
 import { StatusBoard } from './report/status-board.ts';
@@ -33,6 +37,7 @@ import { createCheckpoint } from './stage/checkpoints.ts';
 import type { TransactionDeps } from './stage/transaction.ts';
 import { judgeProcess } from './verify/judge-process.ts';
 import { updateLocalMember } from './verify/local-etcd.ts';
+import { membersDown } from './verify/members-down.ts';
 import { OwnCalls } from './verify/own-calls.ts';
 import { probe as probeOnce } from './verify/probe.ts';
 import { Verifier } from './verify/verifier.ts';
@@ -63,10 +68,9 @@ export async function runAgent(
   const processes = () =>
     (components() ?? []).map(({ component, process }) => ({ component, process: refOf(process) }));
   const remember = () => saveAgentState(layout, { ...state, settings, statuses: board.all() });
-  const detectEtcd = async (abort: AbortSignal) => {
-    const node = await detectNode({ layout, run, overrides: config }, abort);
-    return node.components.find((each) => each.component === 'etcd');
-  };
+  const detect = (abort: AbortSignal) => detectNode({ layout, run, overrides: config }, abort);
+  const detectEtcd = async (abort: AbortSignal) =>
+    (await detect(abort)).components.find((each) => each.component === 'etcd');
   const transaction: TransactionDeps = {
     layout,
     run,
@@ -104,6 +108,8 @@ export async function runAgent(
     transaction,
     remember,
     keyAlgorithm: config.keyAlgorithm,
+    changedSince: async (change, abort) => changedSince(change, await detect(abort)),
+    membersDown: (change, abort) => membersDown(layout, change.components, abort),
     holdPermit: (held) => {
       permitId = held;
     },
@@ -119,13 +125,15 @@ export async function runAgent(
     intervalMs: config.reconcileInterval,
     settings: () => settings,
     recover: (abort) => recoverNode({ transaction, board, link, log, clock }, abort),
-    look: (node, abort) => lookAtNode({ layout, run, clock, link, overrides: config }, node, abort),
+    look: (node, abort) =>
+      lookAtNode({ layout, run, clock, link, overrides: config, keyAlgorithm: config.keyAlgorithm }, node, abort),
     rotate: (change, outdated, abort) => rotate(rotateDeps, change, outdated, abort),
     verify: (input, detected, abort) => verifyInstalled({ verify, board }, input, detected, abort),
     onLook: (input) => {
       looked = input;
       session.sendInventory();
     },
+    onSurveyed: (trustGeneration) => session.survey(trustGeneration),
   });
   const session: Session = new Session({
     link,
@@ -146,14 +154,14 @@ export async function runAgent(
       answerPeerQuestion({ clock, probe, findings, components, skewMs: () => skewMs }, question, abort),
   });
 
+  const observe = (seen: MessageInitShape<typeof TlsObservationSchema>) => {
+    session.observe(seen);
+    doubt(board, seen);
+  };
   const tasks = runTasks(signal, [
     (abort) => session.run(abort),
     (abort) => reconciler.run(abort),
-    (abort) =>
-      watchJournals(
-        { journal, clock, findings, board, own, processes, observe: (seen) => session.observe(seen) },
-        abort,
-      ),
+    (abort) => watchJournals({ journal, clock, findings, board, own, processes, observe }, abort),
     (abort) => renewIdentity({ layout, link, clock, log, keyAlgorithm: config.keyAlgorithm }, abort),
     (abort) =>
       serveControl(

@@ -68,6 +68,8 @@ export async function begin(
     board,
     verifier: { remember: async () => ({ components: [] }), verify: async () => good, verifyBefore: async () => well },
     keyAlgorithm: 'ecdsa-p256',
+    membersDown: async () => undefined,
+    changedSince: async () => undefined,
     holdPermit: (permitId) => held.push(permitId),
     remember: async () => {},
   };

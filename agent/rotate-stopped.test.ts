@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { AppError } from '../common/errors/app-error.ts';
 import { until } from '../common/time/until-for-tests.ts';
 import { FakeLink } from './link/fake-link.ts';
+import { recoverNode } from './reconcile/recover-node.ts';
 import { rotate } from './rotate.ts';
 import { assertUntouched, bad, begin as beginWith, good } from './rotate-for-tests.ts';
 import type { Checkpoint } from './stage/checkpoints.ts';
@@ -58,6 +59,25 @@ describe('rotate, when the agent is stopped', () => {
       assert.equal(fake.asked.at(-1), 'release p1');
     });
   }
+
+  it('leaves no verdict to its next life either, when it is killed on the way back', async () => {
+    const { node, deps, board, fake, stop, old, run } = await begin();
+    let undoing = false;
+    deps.transaction = node.deps(async (name) => {
+      if (name === 'verifying') stop.abort();
+      undoing ||= name === 'undoing';
+      if (undoing) throw new Error('killed');
+    });
+    deps.verifier.verify = async () => bad;
+    await assert.rejects(run(), /killed/);
+    const recovery = await recoverNode(
+      { ...deps, transaction: node.deps(), board, link: fake },
+      new AbortController().signal,
+    );
+    assert.deepEqual(recovery, { whole: true, judged: [] });
+    assert.equal(board.get('etcd')?.state, 'detected');
+    await assertUntouched(node, old);
+  });
 
   it('takes checks that were stopped for no verdict, even when they look failed', async () => {
     const { node, deps, stop, old, run } = await begin();

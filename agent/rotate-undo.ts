@@ -3,6 +3,7 @@ import type { Change } from './plan/change.ts';
 import type { ChangeReport } from './report/change-report.ts';
 import type { RotateDeps, RotateOutcome } from './rotate.ts';
 import { forgetChange } from './stage/change-journal.ts';
+import { INTERRUPTED } from './undo/recover.ts';
 import { undoChange } from './undo/undo-change.ts';
 import { type Before, failureOf, type Verdict } from './verify/verifier.ts';
 
@@ -34,7 +35,8 @@ export async function takeBack(
     error: broken,
   });
   // No signal from here on: half a change is no place to stop.
-  const undone = await undoChange(deps.transaction, change, verdict.reason);
+  const reason = interrupted ? `${INTERRUPTED} made` : verdict.reason; // by it a later life knows whether there was a verdict
+  const undone = await undoChange(deps.transaction, change, reason);
   if (undone.outcome === 'discarded') return undefined;
   if (interrupted) {
     await forgetChange(deps.transaction.layout, change.changeId);

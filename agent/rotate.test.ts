@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { AppError, type Reason } from '../common/errors/app-error.ts';
+import type { Component } from '../common/names/names.ts';
 import { until } from '../common/time/until-for-tests.ts';
 import { FakeLink } from './link/fake-link.ts';
 import { fingerprint } from './plan/fingerprint.ts';
@@ -44,6 +45,54 @@ describe('rotate', () => {
     );
     assert.deepEqual(starts(node), [1, 1]);
     assert.deepEqual(await listChanges(node.layout), { records: [], problems: [] });
+  });
+
+  it('asks also for the pod that cannot work without etcd', async () => {
+    const process = {
+      kind: 'static-pod',
+      pod: 'a-cp1',
+      namespace: 'b',
+      container: 'a',
+      manifest: '/none.yaml',
+    } as const;
+    const dependants = [{ component: 'kube-scheduler', process }] as const;
+    const { fake, board, run } = await beginWith(parent, link, ({ component }) =>
+      component === 'etcd' ? { dependants } : {},
+    );
+    const asked: Component[] = [];
+    fake.instead.acquire = (_, components) => void asked.push(...components);
+    assert.deepEqual(await run(), { outcome: 'kept' });
+    assert.deepEqual(asked, ['etcd', 'kube-apiserver', 'kube-scheduler']);
+    assert.equal(board.get('kube-scheduler'), undefined); // it was not ended
+  });
+
+  it('waits while another etcd member is down, and makes no certificate for it', async () => {
+    const { node, deps, fake, board, run } = await begin();
+    let down: string | undefined = 'etcd member m2 does not listen';
+    deps.membersDown = async () => down;
+    const done = run();
+    await until(() => node.clock.sleeping === 1);
+    assert.deepEqual([board.get('etcd')?.state, board.get('etcd')?.reason], ['waiting-for-permit', down]);
+    assert.deepEqual(fake.asked, []);
+    down = undefined;
+    await node.clock.advance(5000);
+    assert.deepEqual(await done, { outcome: 'kept' });
+  });
+
+  it('does not begin when another etcd member went down while it waited for the permit', async () => {
+    const { node, deps, fake, old, run } = await begin();
+    fake.instead.acquire = () => {
+      deps.membersDown = async () => 'etcd member m2 does not listen';
+    };
+    assert.deepEqual(await run(), { outcome: 'not-begun', reason: 'etcd member m2 does not listen' });
+    await assertUntouched(node, old);
+  });
+
+  it('does not begin when a component was set up otherwise while it waited', async () => {
+    const { node, deps, old, run } = await begin();
+    deps.changedSince = async () => 'etcd was set up otherwise';
+    assert.deepEqual(await run(), { outcome: 'not-begun', reason: 'etcd was set up otherwise' });
+    await assertUntouched(node, old);
   });
 
   it('writes the statuses to disk before the first switch', async () => {

@@ -31,6 +31,10 @@ export interface RotateDeps extends PermitDeps {
   board: StatusBoard;
   verifier: Pick<Verifier, 'remember' | 'verify' | 'verifyBefore'>;
   keyAlgorithm: KeyAlgorithm;
+  /** Why the etcd of the change must not be restarted now, see membersDown. */
+  membersDown(change: Change, signal: AbortSignal): Promise<string | undefined>;
+  /** Why the change has to be planned again, see changedSince. */
+  changedSince(change: Change, signal: AbortSignal): Promise<string | undefined>;
   /** Told of the permit while it is held, so that heartbeats renew it; '' when there is none. */
   holdPermit(permitId: string): void;
   /** Writes the statuses to disk: after a crash the node must not say that it is at rest. */
@@ -44,6 +48,9 @@ export type RotateOutcome =
   | { outcome: 'undone'; reason: string }
   /** Nothing was touched. */
   | { outcome: 'not-begun'; reason: string };
+
+/** How often it is looked whether other etcd members are back. */
+const OTHERS_MS = 5_000;
 
 /** A change that may be made now. */
 interface Permitted {
@@ -94,12 +101,13 @@ async function prepare(
   signal: AbortSignal,
 ): Promise<Permitted> {
   report.pending();
+  await waitForOthers(deps, change, report, outdated, signal);
   const keyed = await makeKeys(change, deps.keyAlgorithm);
   const signed = await signChange(deps, keyed, signal);
   const staged = await stageChange(deps.transaction, signed);
   const summaries = change.components.flatMap(({ summary }) => summary).join('; ');
   const wish = {
-    components: change.components.map(({ component }) => component),
+    components: disturbed(change),
     changeId: change.changeId,
     reason: summaries.slice(0, 300),
     live: change.components.every(({ takeUp }) => takeUp === 'live'),
@@ -112,6 +120,38 @@ async function prepare(
     await undoChange(deps.transaction, change, AppError.from(error).message);
     throw error;
   }
+}
+
+/** Another member may just be having its turn; and while one is down no certificate is made in vain. */
+async function waitForOthers(
+  deps: RotateDeps,
+  change: Change,
+  report: ChangeReport,
+  outdated: () => string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    const down = await deps.membersDown(change, signal);
+    if (down === undefined) return;
+    const why = outdated();
+    if (why !== undefined) throw new AppError('conflict', why);
+    report.waiting(down);
+    await deps.clock.sleep(OTHERS_MS, signal);
+  }
+}
+
+/** A permit may take hours: what was true when the change was planned is looked at once more. */
+async function refuseWhatChanged(deps: RotateDeps, change: Change, signal: AbortSignal): Promise<void> {
+  const changed = await deps.changedSince(change, signal);
+  if (changed !== undefined) throw new AppError('conflict', changed);
+  const down = await deps.membersDown(change, signal);
+  if (down !== undefined) throw new AppError('unavailable', down);
+}
+
+/** Everything that is away for a while. */
+function disturbed({ components }: Change): Component[] {
+  const ended = components.flatMap(({ takeUp, dependants = [] }) => (takeUp === 'restart' ? dependants : []));
+  return [...new Set([...components, ...ended].map(({ component }) => component))];
 }
 
 /** Applies, restarts and verifies; then keeps, or takes back. */
@@ -127,6 +167,7 @@ async function make(
   let verdict: Verdict;
   let broken: unknown;
   try {
+    await refuseWhatChanged(deps, change, signal);
     before = await deps.verifier.remember(change, signal);
     report.applying();
     await deps.remember();

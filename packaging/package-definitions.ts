@@ -56,7 +56,7 @@ export const packages: readonly PackageDefinition[] = [
     },
     synopsis: 'node agent of mutual TLS for Kubernetes fleets',
     description: [
-      'Finds etcd, kube-apiserver and kubelet on this node, has certificates for them signed by kube-mtls-server, switches them to mutual TLS one after another, proves that it works, goes back by itself where it does not, and renews the certificates.',
+      'Finds the components of Kubernetes on this node, systemd units and static pods, has certificates for them signed by kube-mtls-server, switches them to mutual TLS one after another, proves that it works, goes back by itself where it does not, and renews the certificates.',
       'The package brings its own Node.js and needs no other.',
       'Nothing runs before "kube-mtls-agent join" made the node a member of a fleet.',
     ],

@@ -94,25 +94,36 @@ describe('a renewed identity', () => {
     const old = await issueIdentity('a1', clock.nowMs());
     await clock.advance(10 * MINUTE_MS);
     const fresh = await issueIdentity('a2', clock.nowMs());
-    await store.updateNode('w1', { identitySerial: 'a2' });
+    await store.updateNode('w1', { identitySerial: 'a2', identityBefore: 'a1' });
     assert.equal((await present(old)).kind, 'node', 'the answer to the renewal may have been lost');
     assert.equal((await present(fresh)).kind, 'node');
     await assert.rejects(present(old), { reason: 'unauthenticated' });
+    admit = createAdmit({ store, clock, trustDomain: 'prod' });
+    await assert.rejects(present(old), { reason: 'unauthenticated' }, 'nor after a restart of the server');
+  });
+
+  it('leaves no other good that was replaced before', async () => {
+    const older = await issueIdentity('a1', clock.nowMs());
+    await issueIdentity('a2', clock.nowMs());
+    await store.updateNode('w1', { identitySerial: 'a3', identityBefore: 'a2' });
+    await assert.rejects(present(older), { reason: 'unauthenticated' });
   });
 
   it('is no way for the identity from before a new enrolment', async () => {
     const old = await issueIdentity('a1', clock.nowMs());
     await clock.advance(MINUTE_MS);
     await issueIdentity('a2', clock.nowMs());
-    await store.updateNode('w1', { identitySerial: 'a2', enrolledAtMs: clock.nowMs() });
+    await store.enrol({ node: sampleNode({ name: 'w1', identitySerial: 'a2' }), useToken: undefined });
     await assert.rejects(present(old), { reason: 'unauthenticated' });
   });
 
   it('is no way for a certificate of another node, nor for one that only has the serial', async () => {
     await issueIdentity('c1', clock.nowMs(), 'w2');
     const other = sign({ serial: 'c1', uris: ['spiffe://prod/node/w1'] });
+    await store.updateNode('w1', { identityBefore: 'c1' });
     await assert.rejects(present(other), { reason: 'unauthenticated' });
     await issueIdentity('a3', clock.nowMs());
+    await store.updateNode('w1', { identityBefore: 'a3' });
     const forged = sign({ serial: 'a3', uris: ['spiffe://prod/node/w1'], notAfter: new Date(Date.UTC(2034, 0, 1)) });
     await assert.rejects(present(forged), { reason: 'unauthenticated' });
   });
@@ -128,7 +139,11 @@ describe('roles', () => {
       'RolloutService/GetRollout',
     ],
     operator: ['TokenService/CreateToken', 'TokenService/ListTokens', 'RolloutService/PauseRollout'],
-    admin: ['AuthorityService/StartAuthorityRotation', 'AuthorityService/AdvanceAuthorityRotation'],
+    admin: [
+      'AuthorityService/StartAuthorityRotation',
+      'AuthorityService/AdvanceAuthorityRotation',
+      'AuthorityService/RemoveNode',
+    ],
   };
   const may: Record<string, string[]> = {
     node: methods.node,

@@ -16,15 +16,11 @@ export interface AuthenticateDeps {
   trustDomain: string;
 }
 
-/** NotBefore lies five minutes before the signature, cut to seconds; signature and record of an enrolment are not one instant. */
-const BACKDATED_MS = 5 * 60_000 + 2000;
-
 /** Says who calls, and whether it may call this method. */
 export type Admit = (call: Pick<CallContext, 'method' | 'address' | 'peerCertificate'>) => Promise<Caller>;
 
 /** Makes the gate of the fleet listener. Refusals are events. */
 export function createAdmit(deps: AuthenticateDeps): Admit {
-  const settled = new Map<string, string>(); // by node: the newest identity that was used; older ones are over
   const refusedAtMs = new Map<string, number>();
 
   /** The same refusal is an event once a minute: a caller in a loop must not fill the audit. */
@@ -44,7 +40,7 @@ export function createAdmit(deps: AuthenticateDeps): Admit {
       actor = `${kind}/${name}`;
       const caller: Caller =
         kind === 'node'
-          ? await admitNode(name, certificate, call.address, settled, deps.store)
+          ? await admitNode(name, certificate, call.address, deps.store)
           : await admitAdmin(name, certificate, call.address, deps.store);
       authorize(caller, call.method);
       return caller;
@@ -82,32 +78,26 @@ function readIdentity(certificate: Certificate, trustDomain: string): { kind: 'n
   throw new AppError('unauthenticated', `the certificate names no node and no administrator of ${trustDomain}`);
 }
 
-async function admitNode(
-  name: string,
-  certificate: Certificate,
-  address: string,
-  settled: Map<string, string>,
-  store: Store,
-): Promise<Caller> {
+/**
+ * Lets in the identity on record, and the one that was renewed as long as the new one has not come: a renewal whose answer was lost must
+ * not lock the node out. Every other is over, whatever its validity says.
+ */
+async function admitNode(name: string, certificate: Certificate, address: string, store: Store): Promise<Caller> {
   const node = await store.getNode(name);
   if (node === undefined) throw new AppError('node-unknown', `${name} is no node of this fleet; enrol it again`);
   if (node.revoked) throw new AppError('node-revoked', `${name} was revoked; ask an operator`);
   const { serial } = certificate;
-  if (serial === node.identitySerial) settled.set(name, serial);
-  else if (settled.get(name) === node.identitySerial || !(await isPrevious(certificate, node, store))) {
+  if (serial === node.identitySerial) {
+    if (node.identityBefore !== '') await store.updateNode(name, { identityBefore: '' });
+  } else if (serial !== node.identityBefore || !(await isOwn(certificate, node, store))) {
     throw new AppError('unauthenticated', `this identity of ${name} was replaced; use the newest, or enrol it again`);
   }
   return { kind: 'node', name, serial, address };
 }
 
-/**
- * True for the identity before the one on record, while the agent may not have got the new one: a renewal whose answer was
- * lost must not lock the node out. Once the new one was used, and after a new enrolment, older ones are over.
- */
-async function isPrevious(certificate: Certificate, node: NodeRecord, store: Store): Promise<boolean> {
+async function isOwn(certificate: Certificate, node: NodeRecord, store: Store): Promise<boolean> {
   const row = await store.getCertificate('fleet', certificate.serial);
-  if (row === undefined || row.holder !== node.name || row.sha256 !== certificate.sha256) return false;
-  return row.notBeforeMs >= node.enrolledAtMs - BACKDATED_MS;
+  return row?.holder === node.name && row.sha256 === certificate.sha256;
 }
 
 async function admitAdmin(name: string, certificate: Certificate, address: string, store: Store): Promise<Caller> {

@@ -4,11 +4,13 @@ import type { Clock } from '../common/time/clock.ts';
 import { version } from '../common/version.ts';
 import type { ChangingAuthorities } from './authority/authorities.ts';
 import { bootstrapEndpoint, fleetEndpoint, type ServerConfig } from './config/server-config.ts';
+import { createTurns } from './enrol/in-turn.ts';
 import { authorityViews } from './fleet/authority-views.ts';
 import { FleetState } from './fleet/fleet-state.ts';
+import { removeNode } from './fleet/remove-node.ts';
 import { createCoordinator } from './permit/coordinator.ts';
 import { pauseRollout, type Stop } from './rollout/rollout.ts';
-import { createRotation } from './rotation/rotation.ts';
+import { type By, createRotation } from './rotation/rotation.ts';
 import { loadKubeletLatch } from './session/kubelet-latch.ts';
 import { Sessions } from './session/sessions.ts';
 import { createPresence } from './session/watch-silence.ts';
@@ -32,7 +34,7 @@ export type ServerDeps = Awaited<ReturnType<typeof buildDeps>>;
 /** Builds them; reads from the store what was known before. */
 export async function buildDeps(ground: Ground) {
   const { config, authorities, store, clock, log } = ground;
-  const fleet = await FleetState.load(store);
+  const fleet = await FleetState.load(store, clock);
   const latch = await loadKubeletLatch(store, config.verifyKubelets);
   const { cluster } = config;
   const sessions = new Sessions({
@@ -44,12 +46,16 @@ export async function buildDeps(ground: Ground) {
     }),
   });
   const isOnline = (node: string) => sessions.isOnline(node);
+  const surveyed = (node: string) => sessions.get(node)?.surveyed;
   const components = () => fleet.components(isOnline);
   const permits = createCoordinator({ store, clock, components, ...config.permits });
   const pushSettings = () => sessions.pushSettings();
-  const rotation = createRotation({ store, authorities, clock, log, components, isOnline, pushSettings });
+  const rotation = createRotation({ store, authorities, clock, log, components, isOnline, surveyed, pushSettings });
+  const inTurn = createTurns();
+  const removal = { store, fleet, sessions, permits, rotation, pushSettings, inTurn };
   return {
     ...ground,
+    inTurn,
     fleet,
     sessions,
     components,
@@ -59,6 +65,7 @@ export async function buildDeps(ground: Ground) {
     heartbeatMs: HEARTBEAT_MS,
     presence: createPresence({ store, clock, sessions, heartbeatMs: HEARTBEAT_MS }),
     pause: (stop: Stop) => pauseRollout(stop, { store, clock, permits, pushSettings }),
+    removeNode: (name: string, by: By) => removeNode(name, by, removal),
     ask: sessions.ask.bind(sessions),
     watchMs: config.peers.watchMs,
     apiEndpoint: cluster.apiEndpoint,

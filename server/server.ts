@@ -5,7 +5,6 @@ import { runTasks, type Task } from '../common/run/run-tasks.ts';
 import { buildDeps, type Ground, type ServerDeps } from './build-deps.ts';
 import { watchRotation } from './rotation/rotation.ts';
 import { registerBootstrap, registerFleet } from './services/register.ts';
-import { watchSilence } from './session/watch-silence.ts';
 
 /** What a server is started with. */
 export interface ServerOptions extends Ground {
@@ -52,19 +51,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     throw error;
   }
   const lookMs = Math.min(MOST_LOOK_MS, options.config.lifetimes.serverMs / 20);
-  const reload: Task = async (signal) => {
-    for (;;) {
-      await deps.clock.sleep(lookMs, signal);
-      try {
-        const fresh = await options.certificate();
-        bootstrap.reload(fresh);
-        fleet.reload({ ...fresh, clientRootsPem });
-      } catch (error) {
-        // The one in use is good for a third of its life yet; a server that stops helps nobody.
-        log.error('cannot renew the certificate of the server', { error, retryMs: lookMs });
-      }
-    }
+  const reload = async () => {
+    const fresh = await options.certificate();
+    bootstrap.reload(fresh);
+    fleet.reload({ ...fresh, clientRootsPem });
   };
+  const expireMs = Math.max(1000, options.config.permits.ttlMs / 8);
   return {
     bootstrapPort: bootstrap.port,
     fleetPort: fleet.port,
@@ -74,9 +66,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       });
       try {
         await runTasks(signal, [
-          reload,
-          expirePermits(deps),
-          (stop) => watchSilence(deps.presence, deps, stop),
+          // the one in use is good for a third of its life yet
+          every(lookMs, 'cannot renew the certificate of the server', reload, deps),
+          // they end by themselves; looking often only makes their events come in time
+          every(expireMs, 'cannot end permits', () => deps.permits.expire(), deps),
+          every(deps.heartbeatMs, 'cannot look for silent nodes', () => deps.presence.look(), deps),
           (stop) => watchRotation(deps.rotation, deps.clock, stop),
         ]);
       } finally {
@@ -89,12 +83,21 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
 }
 
-/** Permits end by themselves; looking often only makes their events come in time. */
-function expirePermits(deps: ServerDeps): Task {
+/** A turn that fails, on a full disk say, is tried again: a daemon that ends takes the permits in its memory along. */
+function every(
+  ms: number,
+  failure: string,
+  turn: () => Promise<void>,
+  { clock, log }: Pick<ServerDeps, 'clock' | 'log'>,
+): Task {
   return async (signal) => {
     for (;;) {
-      await deps.clock.sleep(Math.max(1000, deps.config.permits.ttlMs / 8), signal);
-      await deps.permits.expire();
+      await clock.sleep(ms, signal);
+      try {
+        await turn();
+      } catch (error) {
+        log.error(failure, { error, retryMs: ms });
+      }
     }
   };
 }

@@ -1,7 +1,9 @@
 /** `npm test`: all parts of the tests, one after another, and one closing line. */
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
+import { constants } from 'node:os';
 import { parseArgs } from 'node:util';
+import { waitForNoLab } from './lab/lab-lock.ts';
 import { installPackages } from './lab/packages.ts';
 
 const HELP = `npm test [-- PART …]        (hosts, e2e and cluster need root, on Debian 12 or 13)
@@ -26,9 +28,12 @@ const PARTS = {
 } as const;
 
 /** Debian packages that the tests call by name; test hosts install what they need themselves. */
-const TOOLS = ['openssl', 'lintian', 'binutils', 'xz-utils', 'git'];
+const TOOLS = ['openssl', 'lintian', 'binutils', 'xz-utils', 'git', 'patch'];
 
 type Part = keyof typeof PARTS;
+
+/** The signal that ends the run; the part that it interrupts takes its hosts away, and no other begins. */
+let interruptedBy: NodeJS.Signals | undefined;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -53,10 +58,17 @@ async function runParts(parts: readonly Part[]): Promise<void> {
     const startedMs = Date.now();
     console.log(`== ${part}`);
     const code = await runPart(part);
+    if (interruptedBy !== undefined) break;
     if (code !== 0) failed.push(part);
     console.log(
       `== ${part}: ${code === 0 ? 'passed' : 'FAILED'} in ${Math.round((Date.now() - startedMs) / 1000)} s\n`,
     );
+  }
+  if (interruptedBy !== undefined) {
+    console.error(`interrupted by ${interruptedBy}; waiting until test hosts are gone`);
+    await waitForNoLab(60_000);
+    process.exitCode = 128 + constants.signals[interruptedBy];
+    return;
   }
   console.log(
     `parts: ${parts.length - failed.length} passed, ${failed.length} failed${failed.length > 0 ? ` (${failed.join(', ')})` : ''}`,
@@ -83,7 +95,10 @@ async function runPart(part: Part): Promise<number> {
 function start(program: string, args: readonly string[]): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: 'inherit' });
-    const pass = (signal: NodeJS.Signals) => () => child.kill(signal);
+    const pass = (signal: NodeJS.Signals) => () => {
+      interruptedBy = signal;
+      child.kill(signal);
+    };
     const [onInt, onTerm] = [pass('SIGINT'), pass('SIGTERM')];
     process.on('SIGINT', onInt).on('SIGTERM', onTerm);
     child.once('error', reject);

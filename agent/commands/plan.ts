@@ -14,14 +14,15 @@ import { loadAgentState } from '../report/agent-state.ts';
 /** Plans with the settings that the daemon last heard. Exit code 0: nothing to do, 2: something, 3: something is blocked. */
 export async function planCommand(layout: Layout, signal: AbortSignal): Promise<{ text: string; exitCode: number }> {
   const enrolment = await requireEnrolment(layout);
-  const overrides = await loadAgentConfig(layout.configFile);
+  const config = await loadAgentConfig(layout.configFile);
   const { settings } = await loadAgentState(layout);
   if (settings === undefined) {
     throw new AppError('unavailable', 'the server has not told this node yet what it is: see "kube-mtls-agent status"');
   }
   const link = createServerLink(layout, enrolment.fleetEndpoint, systemClock);
   try {
-    const deps = { layout, run: runCommand, clock: systemClock, link, overrides };
+    const { keyAlgorithm } = config;
+    const deps = { layout, run: runCommand, clock: systemClock, link, overrides: config, keyAlgorithm };
     const input = await lookAtNode(deps, settings.node, signal);
     const plan = planNode(input);
     const exitCode = plan.problems.length > 0 ? 3 : plan.changes.length > 0 ? 2 : 0;

@@ -36,7 +36,8 @@ export async function loadEnvironment(
       const equals = text.indexOf('=');
       if (equals < 0 || !isVariableName(text.slice(0, equals))) {
         throw new NotUnderstood(
-          `Environment= holds ${word.raw}, which is no NAME=VALUE: systemd ignores it`,
+          // its value may be a secret
+          `Environment= holds ${word.raw.replace(/=.*/s, '=…')}, which is no NAME=VALUE: systemd ignores it`,
           assignment,
         );
       }

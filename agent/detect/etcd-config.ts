@@ -3,7 +3,7 @@ import { isAlias, isMap, isScalar, isSeq } from 'yaml';
 import type { EtcdSetting, SourceFile } from './detected.ts';
 import { etcdDialect } from './flag-dialects.ts';
 import { NotUnderstood } from './not-understood.ts';
-import { parseYamlFile, type YamlFile } from './yaml-file.ts';
+import { isTrue, parseYamlFile, type YamlFile } from './yaml-file.ts';
 
 /** Flag names by key of the two sections; whatever else stands there has no flag of its own. */
 const sections: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -67,8 +67,7 @@ function textOf(file: SourceFile, yaml: YamlFile, name: string, node: unknown): 
   if (isAlias(node) || !isScalar(node)) refuse(file, yaml, node, `${name} is no plain value`);
   const { value } = node;
   if (value === null || value === undefined) return '';
-  // etcd's YAML is version 1.1, which has more words for true
-  if (etcdDialect.booleans.has(name)) return String(/^(y|yes|on|true)$/i.test(String(value)));
+  if (etcdDialect.booleans.has(name)) return String(isTrue(value));
   return String(value);
 }
 

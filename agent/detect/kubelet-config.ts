@@ -2,7 +2,7 @@
 import { dirname, resolve } from 'node:path';
 import type { SourceFile } from './detected.ts';
 import { NotUnderstood } from './not-understood.ts';
-import { parseYamlFile, textAt, type YamlFile } from './yaml-file.ts';
+import { isTrue, parseYamlFile, textAt, type YamlFile } from './yaml-file.ts';
 
 /** What the configuration says; '' where it says nothing. */
 export interface KubeletSettings {
@@ -20,6 +20,7 @@ export const managedKubeletKeys: readonly (readonly string[])[] = [
   ['tlsPrivateKeyFile'],
   ['rotateCertificates'],
   ['serverTLSBootstrap'],
+  ['authentication', 'anonymous', 'enabled'],
   ['authentication', 'x509', 'clientCAFile'],
 ];
 
@@ -40,7 +41,7 @@ export function kubeletSettings(files: readonly SourceFile[]): KubeletSettings {
   return {
     tlsCertFile: text('tlsCertFile')?.value ?? '',
     clientCaFile: text('authentication', 'x509', 'clientCAFile')?.value ?? '',
-    rotatesClient: rotating?.yaml.document.getIn(['rotateCertificates']) === true,
+    rotatesClient: isTrue(rotating?.yaml.document.getIn(['rotateCertificates'])),
     // kubelet resolves relative paths from the folder of the file
     staticPodPath: pods === undefined || pods.value === '' ? '' : resolve(dirname(pods.file.path), pods.value),
   };

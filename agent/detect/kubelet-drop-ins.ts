@@ -1,6 +1,6 @@
 /** The folder of --config-dir: files that override kubelet's configuration, ours among them. */
 import { readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { messageOf } from '../../common/errors/app-error.ts';
 import type { Layout } from '../layout.ts';
 import type { SourceFile } from './detected.ts';
@@ -50,8 +50,12 @@ export async function readKubeletDropIns(layout: Layout, folder: string): Promis
 
 async function confFiles(folder: string): Promise<string[]> {
   try {
-    const names = await readdir(folder, { recursive: true });
-    return names.filter((name) => name.endsWith('.conf')).sort(compareWalk);
+    // without types it follows links to folders, which kubelet does not
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+    return entries
+      .filter((entry) => entry.name.endsWith('.conf') && !entry.isDirectory())
+      .map(({ parentPath, name }) => relative(folder, join(parentPath, name)))
+      .sort(compareWalk);
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return [];
     throw new NotUnderstood(`cannot be read: ${messageOf(error)}`, { path: folder }, error);

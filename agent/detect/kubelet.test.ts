@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { symlink } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { kubeconfigText } from './certificate-for-tests.ts';
 import { FakeNode, type FakeUnit } from './fake-node.ts';
@@ -160,11 +161,20 @@ describe('detectKubelet', () => {
       });
     });
 
+    it('follows no link to a folder, as kubelet does not', async () => {
+      await node.write(`${FOLDER}/10-a.conf`, dropIn('maxPods: 5\n'));
+      await node.write(`${FOLDER}/90-kube-mtls.conf`, dropIn('tlsCertFile: /ours.crt\n'));
+      await symlink('.', node.path(`${FOLDER}/again`));
+      await symlink('10-a.conf', node.path(`${FOLDER}/20-b.conf`));
+      assert.deepEqual(paths((await withFolder()).configDropIns), ['/10-a.conf', '/20-b.conf']);
+    });
+
     const undoing: [string, string, number][] = [
       ['tlsCertFile', 'tlsCertFile: /x.crt\n', 3],
       ['tlsPrivateKeyFile', 'maxPods: 3\ntlsPrivateKeyFile: /x.key\n', 4],
       ['rotateCertificates', 'rotateCertificates: true\n', 3],
       ['serverTLSBootstrap', 'serverTLSBootstrap: null\n', 3],
+      ['authentication.anonymous.enabled', 'authentication:\n  anonymous:\n    enabled: true\n', 5],
       ['authentication.x509.clientCAFile', 'authentication:\n  x509:\n    clientCAFile: /x.crt\n', 5],
     ];
     for (const [key, text, line] of undoing) {

@@ -121,6 +121,19 @@ describe('loadUnit', () => {
     );
   });
 
+  it('reads an instance of a template, as of which etcd is named when it runs so', async () => {
+    await node.addUnit('etcd@cp1.service', {
+      fragmentPath: '/etc/systemd/system/etcd@.service',
+      text: '[Service]\nExecStart=/usr/bin/etcd --name=%i\n',
+      dropIns: { '/etc/systemd/system/etcd@.service.d/10-debug.conf': '[Service]\nEnvironment=ETCD_DEBUG=true\n' },
+    });
+    const deps = { layout: node.layout, run: node.run, hostname: 'cp1' };
+    const unit = await loadUnit(deps, 'etcd@cp1.service', 'etcd', new AbortController().signal);
+    assert.deepEqual(valuesOf(unit?.command ?? []), ['/usr/bin/etcd', '--name=cp1']);
+    assert.equal(unit?.environment.get('ETCD_DEBUG'), 'true');
+    assert.equal(unit?.dropInPath, node.path('/etc/systemd/system/etcd@cp1.service.d/50-kube-mtls.conf'));
+  });
+
   const SIMPLE = '[Service]\nExecStart=/usr/bin/etcd\n';
   const accounts: [string, FakeUnit, [string, number, number]][] = [
     ['no user', { text: SIMPLE }, ['root', 0, 0]],

@@ -84,7 +84,8 @@ async function readFiles(layout: Layout, name: string, state: SystemdState, own:
   if (state.fragmentPath === '')
     throw new NotUnderstood(`${name} has no unit file: it was made at run time`, { path: '' });
   const fragment = below(layout, state.fragmentPath);
-  if (basename(fragment) !== name) {
+  const template = name.replace(/@.+(?=\.)/, '@');
+  if (![name, template].includes(basename(fragment))) {
     throw new NotUnderstood(`${name} is only another name of ${basename(fragment)}, which is not understood`, {
       path: fragment,
     });

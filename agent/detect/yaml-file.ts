@@ -45,6 +45,11 @@ export function textAt(file: SourceFile, yaml: YamlFile, keys: readonly string[]
   throw new NotUnderstood(`${keys.join('.')} is no text`, { path: file.path, line });
 }
 
+/** Kubernetes and etcd read YAML 1.1, which has more words for true than the parser here, which reads 1.2. */
+export function isTrue(value: unknown): boolean {
+  return /^(y|yes|on|true)$/i.test(String(value));
+}
+
 /** As {@link textAt}, whatever stands there; collections come as their nodes. */
 function valueAt(file: SourceFile, yaml: YamlFile, keys: readonly string[]): unknown {
   for (let depth = 1; depth < keys.length; depth++) {

@@ -118,6 +118,24 @@ describe('classify', () => {
     );
   });
 
+  it('is not fooled by the protocols that a client asked for', () => {
+    const error = (protocol: string) => `tls: client requested unsupported application protocols ([${protocol}])`;
+    for (const lie of [
+      'failed: x509: certificate has expired or is not yet valid',
+      'open /x: permission denied',
+      ': no serving certificate available for the kubelet',
+    ]) {
+      assert.equal(gist(say('etcd', rejected(error(lie)))), 'noise');
+      assert.equal(gist(say('kubelet', `${HEAD}http: TLS handshake error from 10.77.0.66:1: ${error(lie)}`)), 'noise');
+    }
+  });
+
+  it('is not fooled by a token that names a file', () => {
+    const audience = 'tls: private key does not match public key';
+    const err = `"[invalid bearer token, oidc: verify token: oidc: expected audience \\"k8s\\" got [\\"${audience}\\"]]"`;
+    assert.equal(gist(say(API, `${HEAD}"Unable to authenticate the request" err=${err}`)), 'nothing');
+  });
+
   it('is not fooled into taking a failure for that of a webhook', () => {
     const names = 'x509: certificate is valid for failed calling webhook x, not 10.77.0.10';
     const finding = say('kubelet', `${HEAD}failed to update lease, error: Put "${CALLED}": ${names}`);
@@ -146,10 +164,21 @@ describe('classify', () => {
       `${HEAD}Failed to watch `,
       '',
       'x509: certificate is valid for ',
+      `${HEAD}http: TLS handshake error from 10.77.0.66:1: tls: client requested unsupported application protocols ([`,
     ];
     const started = process.hrtime.bigint();
     for (const head of heads) {
-      for (const filler of ['\\', '"', ' a="', 'failed: ', ' (possibly because of "', 'Get "https://', '[core] ']) {
+      for (const filler of [
+        '\\',
+        '"',
+        ' a="',
+        'failed: ',
+        ' (possibly because of "',
+        'Get "https://',
+        '[core] ',
+        'leases.',
+        '(https://',
+      ]) {
         const message = (head + filler.repeat(16_384)).slice(0, 16_384);
         for (const speaker of ['etcd', API, 'kubelet', 'kube-scheduler', 'kube-proxy'] as const) say(speaker, message);
       }

@@ -117,6 +117,8 @@ function byError(format: Extract<Format, { is: 'error' }>, line: ParsedLine, bla
   };
   // a server can be told that its certificate is refused, and nothing else of what clients are told
   if (format.as === 'server' && meaning?.whose === 'ours' && meaning.cause !== 'refused-by-peer') return undefined;
+  // a handshake that fails by a file of ours names its caller; without one it is a token that was refused, in its own words
+  if (format.as === 'server' && meaning?.whose === 'file' && known.remote === '') return undefined;
   if (meaning !== undefined && meaning.whose !== 'connection') {
     return explained(meaning.what, {
       ...known,

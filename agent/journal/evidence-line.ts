@@ -3,7 +3,8 @@ import type { EvidenceLine } from '../verify/checks.ts';
 import type { Cause } from './finding.ts';
 import type { JournalEntry } from './journal-entry.ts';
 
-const LINE_LENGTH = 1000;
+/** Longest line of evidence, in characters. */
+export const LINE_LENGTH = 1000;
 
 /** The entry as evidence, at most 1000 characters of it; '' for the cause of what is no failure. */
 export function evidenceLine(entry: JournalEntry, cause: Cause | ''): EvidenceLine {

@@ -1,5 +1,6 @@
 /** What this node's journals said lately of failures, kept in memory to answer questions about other nodes. */
 import type { Component } from '../../common/names/names.ts';
+import { LINE_LENGTH } from './evidence-line.ts';
 import type { Finding } from './finding.ts';
 import type { JournalEntry } from './journal-entry.ts';
 
@@ -19,10 +20,12 @@ export class FindingLog {
   readonly #ring: LoggedFinding[] = [];
   #next = 0;
 
-  /** Keeps a failure; other findings are not kept. */
+  /** Keeps a failure, of its line as much as evidence shows; other findings are not kept. */
   add(logged: LoggedFinding): void {
     if (logged.finding.role !== 'failure') return;
-    this.#ring[this.#next] = logged;
+    const entry = { ...logged.entry, message: logged.entry.message.slice(0, LINE_LENGTH) };
+    // a clone, since parts of a text keep the whole of it in memory
+    this.#ring[this.#next] = structuredClone({ ...logged, entry });
     this.#next = (this.#next + 1) % MOST_FINDINGS;
   }
 

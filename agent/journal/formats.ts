@@ -107,7 +107,7 @@ export const DYNAMIC_CERTIFICATES: readonly Format[] = [
   { message: /^Use of insecure cipher /, is: 'noise' },
   { message: /^transport: loopyWriter\.run returning/, is: 'noise' },
   {
-    message: /^http: TLS handshake error from .*: no serving certificate available/,
+    message: /^http: TLS handshake error from \S+: no serving certificate available/,
     is: 'failure',
     cause: 'missing-file',
     fault: 'own',

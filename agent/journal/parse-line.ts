@@ -45,7 +45,7 @@ const DESC = new RegExp(`desc = ${QUOTED}`);
 const CALLED = /\b(?:Get|Head|Post|Put|Patch|Delete) "?(https?:\/\/[^\s"]+)"?: (.*)$/s;
 /** A Go value printed with %#v, as the API server does up to 1.24. */
 const URL_ERROR = /&url\.Error\{Op:"\w+", URL:"([^"]+)", Err:(.*)$/s;
-const PEER_URL = /\((https?:\/\/[^\s)]+)\)/;
+const PEER_URL = /\((https?:\/\/[^\s()]+)\)/;
 const SEVERITIES: Record<string, ParsedLine['severity']> = {
   I: 'info',
   N: 'info',

@@ -154,7 +154,7 @@ const ROWS: readonly Row[] = [
   [/User "system:anonymous" cannot /, 'ours', 'no-client-certificate', 'the server saw no client certificate'],
   [
     // of its own objects it is told this while an API server starts, and of a pod's before the two have met
-    /\b(?:nodes|leases\S*|csinodes\S*) "(?<node>[^"]*)" is forbidden: User "system:node:(?!\k<node>")[^"]*" cannot /,
+    /\b(?:nodes|leases[\w.]{0,40}|csinodes[\w.]{0,40}) "(?<node>[^"]*)" is forbidden: User "system:node:(?!\k<node>")[^"]*" cannot /,
     'ours',
     'untrusted-identity',
     'the client certificate names another node',
@@ -195,6 +195,7 @@ const ROWS: readonly Row[] = [
     'it speaks plaintext to a TLS port',
   ],
   // scanners, probes, restarts
+  [/tls: client requested unsupported application protocols/, 'connection', 'noise', 'a client of another protocol'],
   [
     /tls: client offered only unsupported versions|tls: no cipher suite supported by both|tls: unsupported SSLv2 handshake/,
     'connection',
@@ -229,6 +230,9 @@ export function isOfWebhook(error: string): boolean {
 const HINT =
   / \(possibly because of "(?:[^"\\]|\\.)*" while trying to verify candidate authority certificate "(?:[^"\\]|\\.)*"\)/g;
 
+/** What a client asks for is free text too. */
+const PROTOCOLS = /(?<=tls: client requested unsupported application protocols).*/s;
+
 /**
  * The meaning of an error text, or undefined when it says nothing known. Of several reasons about the other side's
  * certificate the one after the last "failed:" counts: before it the request-header authenticator speaks. Else the first
@@ -236,7 +240,7 @@ const HINT =
  */
 export function meaningOf(error: string): Meaning | undefined {
   if (isOfWebhook(error)) return OF_WEBHOOK;
-  const text = error.replace(HINT, '');
+  const text = error.replace(HINT, '').replace(PROTOCOLS, '');
   const failed = text.lastIndexOf('failed: ');
   const last = failed === -1 ? undefined : firstMeaning(text.slice(failed));
   return last?.whose === 'theirs' ? last : firstMeaning(text);

@@ -83,14 +83,16 @@ async function begin(test: TestContext) {
     await rm(podLogs, { recursive: true });
   });
   let cursor = 0;
-  const write = async (unit: string, ...messages: string[]) => {
+  const push = async (by: object, messages: string[]) => {
     for (const message of messages) {
-      const fields = { __CURSOR: `c${cursor++}`, __REALTIME_TIMESTAMP: `${LOGGED_MS}017`, _PID: '87', _UID: '0' };
-      lines.push(`${JSON.stringify({ ...fields, _SYSTEMD_UNIT: unit, MESSAGE: message })}\n`);
+      const fields = { __CURSOR: `c${cursor++}`, __REALTIME_TIMESTAMP: `${LOGGED_MS}017`, _UID: '0' };
+      lines.push(`${JSON.stringify({ ...fields, ...by, MESSAGE: message })}\n`);
     }
     wake();
     await clock.advance(0);
   };
+  const write = (unit: string, ...messages: string[]) => push({ _PID: '87', _SYSTEMD_UNIT: unit }, messages);
+  const systemd = (unit: string, ...messages: string[]) => push({ _PID: '1', UNIT: unit }, messages);
   /** Until both the pods and the names of the units were looked at. */
   const looked = () => until(() => clock.sleeping === 2);
   const look = async () => {
@@ -99,7 +101,7 @@ async function begin(test: TestContext) {
     await looked();
   };
   await looked();
-  return { clock, board, findings, own, told, argvs, processes, podLogs, write, look, stop, watching };
+  return { clock, board, findings, own, told, argvs, processes, podLogs, write, systemd, look, stop, watching };
 }
 
 describe('watchJournals', () => {
@@ -140,6 +142,30 @@ describe('watchJournals', () => {
     assert.equal(findings.since(0).length, 5);
   });
 
+  it('tells of a process that ends by itself, and not of one that somebody stops', async (test) => {
+    const { clock, told, systemd } = await begin(test);
+    const unit = 'kube-controller-manager.service';
+    // it gives up its lease with an error
+    const ended = [
+      `${unit}: Main process exited, code=exited, status=255/EXCEPTION`,
+      `${unit}: Failed with result 'exit-code'.`,
+    ];
+    await systemd(
+      unit,
+      'Stopping Kubernetes Controller Manager...',
+      ...ended,
+      'Stopped Kubernetes Controller Manager.',
+    );
+    await systemd(unit, 'Started Kubernetes Controller Manager.');
+    assert.deepEqual(told, []);
+    await clock.advance(60_000);
+    await systemd(unit, ...ended);
+    assert.deepEqual(
+      told.map(({ cause }) => cause),
+      ['start-failed'],
+    );
+  });
+
   it('tells of each caller, each server and each speaker', async (test) => {
     const { told, write } = await begin(test);
     await write('etcd.service', refusedBy('10.0.0.5:1'), refusedBy('10.0.0.6:1'));
@@ -157,6 +183,13 @@ describe('watchJournals', () => {
     await clock.advance(60_000);
     await write('etcd.service', refusedBy('10.0.2.1:1'));
     assert.equal(told.length, 101);
+  });
+
+  it('tells of a server that is not trusted, however many callers knock', async (test) => {
+    const { told, write } = await begin(test);
+    await write('etcd.service', ...Array.from({ length: 150 }, (_, host) => refusedBy(`10.0.1.${host}:1`)));
+    await write('kubelet.service', distrusts('10.0.0.1:6443'));
+    assert.equal(told.at(-1)?.remote, '10.0.0.1:6443');
   });
 
   const states: [state: ComponentState, told: number][] = [

@@ -50,7 +50,10 @@ const USUAL_UNITS: readonly (readonly [unit: string, component: Component])[] = 
 
 const REPEAT_MS = 60_000;
 const MAX_LINE = 1000;
-/** Whoever reaches a port can make a component complain: no more than so many different failures are told within REPEAT_MS. */
+/**
+ * Whoever reaches a port can make a component complain: no more than so many different failures are told within REPEAT_MS. Those of
+ * its files and of the servers that it calls, which no caller makes, are told up to twice as many, so that none crowds them out.
+ */
 const MOST_TOLD = 100;
 /** The change under way is judged by its own verification. */
 const BUSY: readonly ComponentState[] = ['applying', 'verifying'];
@@ -83,6 +86,7 @@ async function watchPods(deps: WatchDeps, take: Take, signal: AbortSignal): Prom
 
 async function watchUnits(deps: WatchDeps, take: Take, signal: AbortSignal): Promise<void> {
   let last: string | undefined;
+  const stopping = new Set<string>();
   while (!signal.aborted) {
     const units = unitsOf(deps);
     const changed = new AbortController();
@@ -91,11 +95,22 @@ async function watchUnits(deps: WatchDeps, take: Take, signal: AbortSignal): Pro
     for await (const entry of followUnits(deps.journal, [...units.keys()], last, until)) {
       last = entry.cursor;
       const component = units.get(entry.unit);
-      if (component !== undefined) take(component, entry);
+      if (component !== undefined && !isOfStop(entry, stopping)) take(component, entry);
     }
     changed.abort();
     await asking;
   }
+}
+
+/**
+ * True for what systemd says of a unit between its "Stopping" and its "Stopped": that its process ends is what somebody wants
+ * then, whatever the status.
+ */
+function isOfStop({ fromSystemd, message, unit }: JournalEntry, stopping: Set<string>): boolean {
+  if (!fromSystemd) return false;
+  if (message.startsWith('Stopping ')) stopping.add(unit);
+  if (/^(?:Stopped|Starting|Started) /.test(message)) stopping.delete(unit);
+  return stopping.has(unit);
 }
 
 /** Ends the reading when a unit of another name was found: journalctl has to be told of it. */
@@ -149,7 +164,7 @@ function isNews({ board, clock }: WatchDeps, speaker: Component, finding: Findin
   // a caller has another port each time
   const remote = finding.side === 'server' ? hostOf(finding.remote) : finding.remote;
   const key = `${speaker} ${finding.cause} ${finding.fault} ${remote}`;
-  if (told.has(key) || told.size >= MOST_TOLD) return false;
+  if (told.has(key) || told.size >= (finding.side === 'server' ? MOST_TOLD : 2 * MOST_TOLD)) return false;
   told.set(key, nowMs);
   return true;
 }

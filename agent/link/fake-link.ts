@@ -1,6 +1,6 @@
 /** A server for tests of the agent, in memory: signs what it is asked, and answers each call as a test wants. */
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { type Authority, authorities, profiles } from '../../common/names/names.ts';
+import { type Authority, authorities, type Component, components, profiles } from '../../common/names/names.ts';
 import type { ClientStream } from '../../common/rpc/client.ts';
 import { parseCsr } from '../../common/x509/csr.ts';
 import { newSerial, type Signer, signCertificate } from '../../common/x509/sign.ts';
@@ -29,7 +29,7 @@ const hourMs = 3_600_000;
 export interface Instead {
   issue?: (request: MessageInitShape<typeof IssueCertificatesRequestSchema>) => void;
   /** Called for each wish; the permit is granted when it returns. */
-  acquire?: (signal: AbortSignal | undefined) => Promise<void> | void;
+  acquire?: (signal: AbortSignal | undefined, components: readonly Component[]) => Promise<void> | void;
   release?: () => void;
   peers?: (
     request: MessageInitShape<typeof CheckPeersRequestSchema>,
@@ -79,9 +79,12 @@ export class FakeLink implements ServerLink {
         if (this.instead.session === undefined) throw new Error('no session in this test');
         return this.instead.session();
       },
-      acquireRestartPermit: async ({ changeId, live }, options) => {
+      acquireRestartPermit: async ({ changeId, live, components: asked = [] }, options) => {
         this.asked.push(`acquire ${changeId}${live ? ' live' : ''}`);
-        await this.instead.acquire?.(options?.signal);
+        await this.instead.acquire?.(
+          options?.signal,
+          asked.flatMap((number) => components.toWord(number) ?? []),
+        );
         return create(AcquireRestartPermitResponseSchema, { permitId: 'p1' });
       },
       releaseRestartPermit: async ({ permitId }) => {

@@ -1,6 +1,7 @@
 /** What the plan decides. Only the plan makes these; every later stage takes a Change or something made from one. */
 import type { Authority, Component, Profile } from '../../common/names/names.ts';
 import type { Detected, Problem, SourceFile } from '../detect/detected.ts';
+import type { PodRef } from '../process/pod-containers.ts';
 
 /** A certificate that a component needs; its files are `${file}.crt` and `${file}.key` in the component's folder. */
 export interface Slot {
@@ -41,6 +42,12 @@ export interface MemberUpdate {
   after: string[];
 }
 
+/** A static pod that cannot work while another one is away. */
+export interface Dependant {
+  component: Component;
+  process: PodRef;
+}
+
 /**
  * What a component shall speak: `enforced` is mutual TLS with leaves of ours; `prepared` an etcd with its certificates in place
  * that serves plaintext still; `trusting` a component that trusts the roots of ours beside its own and keeps its own leaves.
@@ -67,6 +74,8 @@ export interface ComponentChange {
   target: Target;
   /** 'live': the running process takes the new files up by itself, and nothing is restarted. */
   takeUp: TakeUp;
+  /** What cannot work while the component restarts. */
+  dependants?: readonly Dependant[];
   /** One line each, for a person: "listen on https", "--tls-cert-file". */
   summary: string[];
 }

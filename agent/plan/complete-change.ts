@@ -96,6 +96,7 @@ export function completeChange(wish: Wish, input: PlanInput): ComponentChange | 
     memberUpdate: wish.memberUpdate,
     target: wish.target,
     takeUp,
+    ...(wish.dependants === undefined ? {} : { dependants: wish.dependants }),
     summary: [...wish.summary, ...due],
   };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseCertificate } from '../../common/x509/certificate.ts';
 import { BACKDATED_MS } from '../../common/x509/life.ts';
-import { renewalMs, whyDue } from './due.ts';
+import { type RenewedSlot, renewalMs, whyDue } from './due.ts';
 import { FakeCluster, lifetimeMs, makeAuthority, nowMs } from './fake-cluster.ts';
 import type { WishedSlot } from './wish.ts';
 
@@ -69,9 +69,27 @@ describe('whyDue', () => {
 describe('renewalMs', () => {
   it('lies up to a tenth of the lifetime before two thirds of it, spread over nodes and the same for one', () => {
     const certificate = { notBefore: new Date(-BACKDATED_MS), notAfter: new Date(3_000_000) };
-    const times = Array.from({ length: 500 }, (_, index) => renewalMs(certificate, `node-${index}`));
+    const at = (index: number) =>
+      renewalMs(certificate, { nodeName: `node-${index}`, profile: 'etcd-server', file: 'server' });
+    const times = Array.from({ length: 500 }, (_, index) => at(index));
     assert.ok(times.every((time) => time > 1_700_000 && time <= 2_000_000));
     assert.ok(Math.max(...times) - Math.min(...times) > 250_000);
-    assert.equal(renewalMs(certificate, 'node-7'), times[7]);
+    assert.equal(at(7), times[7]);
+  });
+
+  const minute = 60_000;
+  const ofLife = (minutes: number, profile: RenewedSlot['profile']) => {
+    const certificate = { notBefore: new Date(-BACKDATED_MS), notAfter: new Date(minutes * minute) };
+    return Array.from({ length: 100 }, (_, index) =>
+      renewalMs(certificate, { nodeName: `n${index}`, profile, file: 'x' }),
+    );
+  };
+  it('leaves client-go the five minutes after which it looks at its files, also where a third of the life is less', () => {
+    assert.ok(ofLife(10, 'kube-apiserver-kubelet-client').every((time) => time > 2.9 * minute && time <= 4 * minute));
+    assert.deepEqual(
+      ofLife(10, 'etcd-server').every((time) => time > 5.6 * minute),
+      true,
+    );
+    assert.ok(ofLife(60, 'kube-apiserver-kubelet-client').every((time) => time > 33 * minute && time <= 40 * minute));
   });
 });

@@ -1,4 +1,5 @@
 /** The KubeletConfiguration (kubelet.config.k8s.io/v1beta1) with our files in it. */
+import { isTrue } from '../detect/yaml-file.ts';
 import { header } from './drop-in.ts';
 import { editYaml, parseYaml, type YamlEdit } from './edit-yaml.ts';
 
@@ -19,7 +20,7 @@ export interface KubeletFiles {
  * @throws AppError invalid-request
  */
 export function editKubeletConfig(text: string, files: KubeletFiles): string {
-  const bootstraps = parseYaml(text).get('serverTLSBootstrap') === true;
+  const bootstraps = isTrue(parseYaml(text).get('serverTLSBootstrap'));
   return editYaml(
     text,
     settingsOf(files).flatMap(([path, to]): YamlEdit[] =>

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { NodePlan } from './change.ts';
 import { FakeCluster } from './fake-cluster.ts';
-import { apiserverCommand } from './fake-parts.ts';
-import { groupsOf, on } from './plan-for-tests.ts';
+import { apiserverCommand, kubeadmApiserverCommand, manifestText } from './fake-parts.ts';
+import { changeOf, groupsOf, on } from './plan-for-tests.ts';
 
 const everywhere = 'ETCD_LISTEN_CLIENT_URLS=http://0.0.0.0:2379\nETCD_ADVERTISE_CLIENT_URLS=http://10.77.0.10:2379\n';
 const other = { id: 'b2', name: 'cp2', peerUrls: ['http://10.77.0.12:2380'], clientUrls: ['http://etcd2.lan:2379'] };
@@ -85,4 +85,30 @@ describe('an etcd that turns to TLS', () => {
       cluster.settings = { ...cluster.settings, etcdStep: 'prepare' };
       assert.deepEqual((await cluster.plan()).problems, []);
     }));
+});
+
+describe('an etcd that is a static pod', () => {
+  const rows: [what: string, servers: string | undefined, pods: string[]][] = [
+    ['takes the API server along that knows no other', 'https://127.0.0.1:2379', ['kube-apiserver-cp1']],
+    ['also by its own address', 'https://127.0.0.1:2379,https://10.77.0.10:2379', ['kube-apiserver-cp1']],
+    ['does not take one along that knows another member', 'https://127.0.0.1:2379,https://10.77.0.12:2379', []],
+    ['does not take one along that uses another member', 'https://10.77.0.12:2379', []],
+    ['does not take one along that does not run here', undefined, []],
+  ];
+  for (const [what, servers, pods] of rows) {
+    it(what, () =>
+      on(FakeCluster.bareControlPlane(), async (cluster) => {
+        await cluster.addPod('etcd');
+        if (servers !== undefined) {
+          const command = kubeadmApiserverCommand.replace('https://127.0.0.1:2379', servers);
+          await cluster.node.addManifest('kube-apiserver.yaml', manifestText('kube-apiserver', command));
+        }
+        const { dependants } = changeOf(await cluster.plan(), 'etcd');
+        assert.deepEqual(
+          dependants?.map(({ process }) => process.pod),
+          pods,
+        );
+      }),
+    );
+  }
 });

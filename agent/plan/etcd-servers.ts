@@ -2,6 +2,8 @@
 import { canonicalIp } from '../../common/x509/ip-address.ts';
 import type { DetectedApiserver, DetectedEtcd } from '../detect/detected.ts';
 import { lastFlag } from '../detect/flags.ts';
+import { refOfPod } from '../process/process-ref.ts';
+import type { Dependant } from './change.ts';
 import { effectiveSetting } from './etcd-settings.ts';
 import { hostAndPort, secureUrl, splitUrls } from './etcd-urls.ts';
 import { canonicalHost, otherMembers } from './other-members.ts';
@@ -91,13 +93,31 @@ export function unclearServers(
   ];
 }
 
+/** API servers that know no etcd but this member, where kubelet runs both. */
+export function soleUsers(
+  etcd: DetectedEtcd,
+  { detected, settings }: Pick<PlanInput, 'detected' | 'settings'>,
+): Dependant[] {
+  if (etcd.process.kind !== 'static-pod') return [];
+  const isLocal = localUrls({ detected: etcd }, settings);
+  return detected.components.flatMap((each) => {
+    if (each.component !== 'kube-apiserver' || each.process.kind !== 'static-pod') return [];
+    const servers = (each.effectiveFlags.get('etcd-servers') ?? []).flatMap(splitUrls);
+    if (servers.length === 0 || !servers.every(isLocal)) return [];
+    return [{ component: each.component, process: refOfPod(each.process) }];
+  });
+}
+
 /** GROUP/RESOURCE#URL;URL, separated by commas. */
 function overrideUrls(list: string): string[] {
   return list.split(',').flatMap((entry) => (entry.split('#')[1] ?? '').split(';').map((url) => url.trim()));
 }
 
 /** A URL is the local member's when its host is this node and its port one on which the member listens. */
-function localUrls({ detected }: LocalEtcd, { nodeName, addresses }: NodeSettings): (url: string) => boolean {
+function localUrls(
+  { detected }: Pick<LocalEtcd, 'detected'>,
+  { nodeName, addresses }: NodeSettings,
+): (url: string) => boolean {
   const lists = ['listen-client-urls', 'advertise-client-urls'].map((name) => effectiveSetting(detected, name));
   const served = lists.flatMap(splitUrls).flatMap((url) => hostAndPort(url) ?? []);
   const hosts = new Set([nodeName, ...addresses.map(canonicalHost), ...served.map(({ host }) => canonicalHost(host))]);

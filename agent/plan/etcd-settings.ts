@@ -30,7 +30,7 @@ export const urlSettings = [
 ] as const;
 
 /** A setting without our drop-in, or etcd's default, or ''. */
-export function baseSetting(etcd: DetectedEtcd, name: string): string {
+function baseSetting(etcd: DetectedEtcd, name: string): string {
   return etcd.settings.get(name)?.value ?? defaults.get(name) ?? '';
 }
 
@@ -60,7 +60,7 @@ export function demandsClients(etcd: DetectedEtcd): boolean {
 }
 
 /** True when peers have to bring a certificate now. */
-export function demandsPeers(etcd: DetectedEtcd): boolean {
+function demandsPeers(etcd: DetectedEtcd): boolean {
   return anySecure(effectiveSetting(etcd, 'listen-peer-urls')) && trustsClients(etcd, 'peer-');
 }
 

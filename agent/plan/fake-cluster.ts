@@ -199,7 +199,7 @@ export class FakeCluster {
     }
     const { members } = this;
     return {
-      ...{ detected, layout, settings: this.settings, nowMs: this.nowMs },
+      ...{ detected, layout, settings: this.settings, nowMs: this.nowMs, keyAlgorithm: 'ecdsa-p256' },
       current: await readInstalled(layout, components.all),
       trust: await readTrust(detected, layout),
       bundles: bundlesOf(this),

@@ -76,7 +76,11 @@ function complaint({ authority, setting, roots }: TrustUse, own: string, input: 
   const lost = inUse.filter((root) => root.notAfter.getTime() > input.nowMs && !mayGo.has(rootIdentity(root)));
   if (lost.length === 0) return undefined;
   const names = lost.map((root) => `${root.subject} (${root.publicKeyPin})`).join(', ');
-  return `trust would change: ${setting} trusts ${names}, which is no root of the server's ${authority} CA; start the CA server with --adopt and the folder of the cluster's CAs, so that it goes on with them`;
+  // a server that has other roots of the setting was made for this cluster, and adopts nothing again
+  const advice = inUse.some((root) => mayGo.has(rootIdentity(root)))
+    ? 'take it out of the file if nobody needs it; further roots are only kept when init finds them in the file of the CA'
+    : "start the CA server with --adopt and the folder of the cluster's CAs, so that it goes on with them";
+  return `trust would change: ${setting} trusts ${names}, which is no root of the server's ${authority} CA; ${advice}`;
 }
 
 function textOf(path: string, { trust }: TrustInput): string {

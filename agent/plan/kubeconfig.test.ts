@@ -53,11 +53,19 @@ function simple(cluster: object, user: object | null): string {
   });
 }
 
+const skips = `apiVersion: v1
+current-context: c
+contexts: [{name: c, context: {cluster: k, user: u}}]
+clusters: [{name: k, cluster: {server: https://k, insecure-skip-tls-verify: yes}}]
+users: [{name: u, user: {}}]
+`;
 const refusals: [string, string, RegExp][] = [
   ['a user with a token', simple({}, { token: 'x' }), /authenticates by token/],
   ['a user with a plugin', simple({}, { exec: { command: 'x' } }), /authenticates by exec/],
   ['a user with a password', simple({}, { username: 'a', password: 'b' }), /authenticates by username/],
   ['a cluster that is not verified', simple({ 'insecure-skip-tls-verify': true }, {}), /skips the verification/],
+  ['a cluster that is not verified, in words of YAML 1.1', skips, /skips the verification/],
+  ['a cluster that is verified by the roots of the host', simple({}, {}), /the host's own roots/],
   ['a cluster without TLS', simple({ server: 'http://k' }, {}), /not https/],
   [
     'a context that is not there',
@@ -86,7 +94,7 @@ describe('editKubeconfig', () => {
   });
 
   it('gives a user without credentials its files', () => {
-    const after = parse(editKubeconfig(simple({}, {}), files));
+    const after = parse(editKubeconfig(simple({ 'certificate-authority': '/old.crt' }, {}), files));
     assert.deepEqual(after.users[0].user, { 'client-certificate': '/n/client.crt', 'client-key': '/n/client.key' });
   });
 

@@ -2,6 +2,7 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '../../common/errors/app-error.ts';
+import { isTrue } from '../detect/yaml-file.ts';
 import { editYaml, parseYaml, type YamlEdit, type YamlPath } from './edit-yaml.ts';
 
 /** What the current context shall use: absolute paths of files, or the data itself in base64. */
@@ -99,10 +100,13 @@ function edit(
   if (other !== undefined) {
     throw refused(`its user authenticates by ${other}: give it a client certificate first`);
   }
-  if (cluster.value['insecure-skip-tls-verify'] === true) {
+  if (isTrue(cluster.value['insecure-skip-tls-verify'])) {
     throw refused('it skips the verification of the API server: set certificate-authority first');
   }
   if (!String(cluster.value.server).startsWith('https://')) throw refused('its server is not https: correct it first');
+  if (!cluster.value['certificate-authority'] && !cluster.value['certificate-authority-data']) {
+    throw refused("it verifies the API server by the host's own roots: set certificate-authority first");
+  }
   return editYaml(kubeconfig, [
     ...place(cluster, 'certificate-authority', certificateAuthority),
     ...(client === undefined ? [] : place(user, 'client-certificate', client.certificate)),

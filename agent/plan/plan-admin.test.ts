@@ -113,6 +113,23 @@ describe('planAdmin', () => {
       assert.ok((await cluster.read(path)).includes(others));
     }));
 
+  it('gives nobody else the certificate after the current-context was moved to another user', () =>
+    admin(async (cluster) => {
+      const text = (await cluster.read(path))
+        .replace('contexts:\n', 'contexts:\n- {name: bob, context: {cluster: kubernetes, user: bob}}\n')
+        .replace('users:\n', 'users:\n- {name: bob, user: {client-certificate-data: Ym9i, client-key-data: Ym9i}}\n');
+      await cluster.node.write(path, text);
+      await applyAll(cluster);
+      const before = await cluster.read(path);
+      await cluster.node.write(path, before.replace(/current-context: .*/, 'current-context: bob'));
+      const { changes, problems } = await cluster.plan();
+      assert.deepEqual(changes, []);
+      assert.match(problems[0]?.message ?? '', /another user than the one of its current-context: set that back/);
+      assert.match(problems[0]?.path ?? '', /admin\.conf$/);
+      await cluster.node.write(path, before);
+      await assertDone(cluster);
+    }));
+
   const refusals: [string, (text: string, cluster: FakeCluster) => string, RegExp][] = [
     ['a token', (text) => text.replace(/ {4}client-certificate-data.*\n.*\n/, '    token: x\n'), /by token/],
     [

@@ -1,4 +1,5 @@
 /** What the kubeconfigs of administrators should look like. People copy them, so everything stays in the file itself. */
+import { AppError } from '../../common/errors/app-error.ts';
 import { keyMatches, parseCertificate, parseCertificates } from '../../common/x509/certificate.ts';
 import { loadKey } from '../../common/x509/keys.ts';
 import type { DetectedAdmin, SourceFile } from '../detect/detected.ts';
@@ -44,7 +45,13 @@ export function planAdmin(admin: DetectedAdmin, input: PlanInput): Wish {
     due.slots.every(({ reason }) => reason === undefined) &&
     kubeconfigs.every((kubeconfig) => holdsInstalled(kubeconfig, leaves, input));
   const edited = kubeconfigs.map((kubeconfig) =>
-    attempt<WishedFile[]>('admin', kubeconfig.file.path, [], () => [wishKubeconfig(kubeconfig, leaves, isGood)]),
+    attempt<WishedFile[]>('admin', kubeconfig.file.path, [], () => {
+      if (leaves && isElsewhere(kubeconfig, input)) {
+        const why = 'our certificate in it is the one of another user than the one of its current-context';
+        throw new AppError('invalid-request', `${why}: set that back (kubectl config use-context)`);
+      }
+      return [wishKubeconfig(kubeconfig, leaves, isGood)];
+    }),
   );
   const files = edited.flatMap(({ made }) => made);
   return {
@@ -78,18 +85,30 @@ function wishKubeconfig({ name, file }: Kubeconfig, leaves: boolean, isGood: boo
 
 /** True when the kubeconfig has embedded what is in the component's folder, and only those see it who shall. */
 function holdsInstalled({ name, file }: Kubeconfig, leaves: boolean, input: PlanInput): boolean {
-  const folder = input.current.find(({ component }) => component === 'admin');
-  const installed = folder?.certificates.find((each) => each.file === name);
+  const installedPem = installedPemOf(name, input);
   try {
     const { certificateAuthority = '', certificate = '', key = '' } = embeddedParts(file.text);
     if (modeOf(file) !== file.mode) return false;
     if (!sameRoots(parseCertificates(certificateAuthority), rootsOf(input.bundles, 'kubernetes'))) return false;
     if (!leaves) return true;
     const own = parseCertificate(certificate);
-    return own.sha256 === parseCertificate(installed?.pem ?? '').sha256 && keyMatches(loadKey(key), own);
+    return own.sha256 === parseCertificate(installedPem).sha256 && keyMatches(loadKey(key), own);
   } catch {
     return false; // embedded anew, or refused with its reason where the file cannot be edited
   }
+}
+
+/** True after somebody made another user current: with a certificate of ours that one would become an administrator. */
+function isElsewhere({ name, file }: Kubeconfig, input: PlanInput): boolean {
+  const installedPem = installedPemOf(name, input);
+  const data = Buffer.from(installedPem).toString('base64');
+  return data !== '' && file.text.includes(data) && embeddedParts(file.text).certificate !== installedPem;
+}
+
+/** The certificate in the component's folder, or ''. */
+function installedPemOf(name: Kubeconfig['name'], { current }: PlanInput): string {
+  const folder = current.find(({ component }) => component === 'admin');
+  return folder?.certificates.find((each) => each.file === name)?.pem ?? '';
 }
 
 /** A key that everybody could read is put out of sight; any other mode is the operator's choice. */

@@ -128,6 +128,17 @@ describe('planApiserver', () => {
       assert.equal(flags?.get('service-account-key-file'), `${pki}/sa.pub`);
     }));
 
+  it('keeps the key that tokens are verified with where that was the one of the serving certificate', () =>
+    withApiserver(apiserverCommand.replace(/--service-account-key-file=\S+/, ''), async (cluster) => {
+      assert.equal((await flagsAfter(cluster))?.get('service-account-key-file'), `${pki}/apiserver.key`);
+    }));
+
+  it('leaves that to an external signer', () =>
+    withApiserver(
+      apiserverCommand.replace(/--service-account-key-file=\S+/, '--service-account-signing-endpoint=/run/signer'),
+      async (cluster) => assert.equal((await flagsAfter(cluster))?.has('service-account-key-file'), false),
+    ));
+
   it('replaces a kubelet CA only when it verifies kubelets, and never for other roots', () =>
     withApiserver(`${apiserverCommand} --kubelet-certificate-authority=/pki/kubelet-ca.crt`, async (cluster) => {
       await cluster.node.write('/pki/kubelet-ca.crt', cluster.rootPem('kubernetes') + cluster.rootPem('etcd'));

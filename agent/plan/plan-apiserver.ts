@@ -107,6 +107,8 @@ function flagEdits(
     set(key, file(`${name}.key`));
   };
   pair('kubernetes', 'serving', 'tls-cert-file', 'tls-private-key-file');
+  const tokenKey = defaultTokenKey(flags);
+  if (edits.has('tls-private-key-file') && tokenKey !== undefined) set('service-account-key-file', tokenKey);
   set('client-ca-file', file('client-ca.crt'));
   pair('kubernetes', 'kubelet-client', 'kubelet-client-certificate', 'kubelet-client-key');
   pair('front-proxy', 'front-proxy-client', 'proxy-client-cert-file', 'proxy-client-key-file');
@@ -122,6 +124,12 @@ function flagEdits(
     pair('etcd', 'etcd-client', 'etcd-certfile', 'etcd-keyfile');
   }
   return edits;
+}
+
+/** Tokens of service accounts are verified with the key of the serving certificate unless a flag says otherwise: it stays for them. */
+function defaultTokenKey(flags: DetectedApiserver['flags']): string | undefined {
+  if (flags.has('service-account-key-file') || flags.has('service-account-signing-endpoint')) return undefined;
+  return lastFlag(flags, 'tls-private-key-file') || undefined;
 }
 
 /**

@@ -56,6 +56,22 @@ describe('planEtcd for a static pod', () => {
       assert.match(change.files[0]?.after.text ?? '', /restarted-by: "@kube-mtls:change-id@"/);
     }));
 
+  const suites: [what: string, suites: string, message: RegExp | undefined][] = [
+    ['for RSA keys alone', 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256', /none for ECDSA keys.*keyAlgorithm: rsa-2048/],
+    ['for both', 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256', undefined],
+  ];
+  for (const [what, value, message] of suites) {
+    it(`${message === undefined ? 'changes' : 'leaves alone'} one with cipher suites ${what}`, () =>
+      pod(
+        etcd120.replace('    - --name=m1\n', `    - --cipher-suites=${value}\n    - --name=m1\n`),
+        async (cluster) => {
+          const { changes, problems } = await cluster.plan();
+          assert.equal(changes.length, message === undefined ? 1 : 0);
+          if (message !== undefined) assert.match(problems[0]?.message ?? '', message);
+        },
+      ));
+  }
+
   it('turns one that speaks plaintext by flags', () =>
     pod(plain, async (cluster) => {
       cluster.members = [{ id: 'a1', name: 'm1', peerUrls: ['http://10.77.0.20:2380'], clientUrls: [] }];
@@ -64,6 +80,32 @@ describe('planEtcd for a static pod', () => {
       assert.equal(flags['listen-metrics-urls'], 'http://127.0.0.1:2381');
       assert.deepEqual([flags['client-cert-auth'], flags['cert-file']], ['true', 'server.crt']);
     }));
+
+  const probed: [what: string, from: string, to: string][] = [
+    ['by port', 'port: 2381', 'port: 2379'],
+    ['by the name of its port', 'port: 2381', 'port: client'],
+    [
+      'by a command',
+      'httpGet:',
+      'exec: {command: [sh, -c, etcdctl --endpoints=http://127.0.0.1:2379 get x]}\n      was:',
+    ],
+  ];
+  for (const [what, from, to] of probed) {
+    it(`leaves one alone whose probe asks the port for clients ${what}`, () =>
+      pod(
+        plain
+          .replace(from, to)
+          .replace('    name: etcd\n', '    name: etcd\n    ports: [{name: client, containerPort: 2379}]\n'),
+        async (cluster) => {
+          const { changes, problems } = await cluster.plan();
+          assert.deepEqual(changes, []);
+          assert.match(
+            problems[0]?.message ?? '',
+            /^its livenessProbe asks the port for clients without a certificate/,
+          );
+        },
+      ));
+  }
 
   it('turns one that speaks plaintext by variables, which get the new settings too', () => {
     const env =

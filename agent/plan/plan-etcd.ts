@@ -5,6 +5,7 @@ import { componentFolder, currentFile } from '../layout.ts';
 import type { MemberUpdate } from './change.ts';
 import { attempt } from './edit-file.ts';
 import { wishEtcdFiles } from './etcd-files.ts';
+import { soleUsers } from './etcd-servers.ts';
 import {
   demandsClients,
   effectiveSetting,
@@ -15,6 +16,7 @@ import {
   trustSettings,
 } from './etcd-settings.ts';
 import { allSecure, anySecure, secureUrl } from './etcd-urls.ts';
+import { guardProbes } from './guard-probes.ts';
 import { guardServing } from './guard-serving.ts';
 import { guardTrust } from './guard-trust.ts';
 import { issuable } from './issuable.ts';
@@ -59,9 +61,11 @@ function planLeaves(etcd: DetectedEtcd, step: 'prepare' | 'enforce', input: Plan
   const leftOut = new Set(slots.flatMap((slot) => slot.leftOut ?? []));
   const wish = wishOf(etcd, settings, step, input);
   const demanded = demandsClients(etcd) && allSecure(effectiveSetting(etcd, 'listen-client-urls'));
+  const turns = step === 'enforce' && !demanded;
   return {
     ...wish,
     slots,
+    problems: [...wish.problems, ...(turns ? guardProbes(etcd, after('listen-client-urls')) : [])],
     summary: [
       ...wish.summary,
       ...(leftOut.size === 0 ? [] : [`certificates without the names of other members: ${[...leftOut].join(', ')}`]),
@@ -69,7 +73,7 @@ function planLeaves(etcd: DetectedEtcd, step: 'prepare' | 'enforce', input: Plan
     memberUpdate: step === 'enforce' ? memberUpdateOf(member) : undefined,
     target: step === 'enforce' ? 'enforced' : 'prepared',
     listenClientUrls: after('listen-client-urls'),
-    turns: step === 'enforce' && !demanded,
+    turns,
   };
 }
 
@@ -100,7 +104,10 @@ function wishOf(
   settings: ReadonlyMap<string, string>,
   step: 'prepare' | 'enforce',
   input: PlanInput,
-): Pick<EtcdWish, 'detected' | 'bundles' | 'files' | 'restartMark' | 'reloads' | 'summary' | 'problems'> {
+): Pick<
+  EtcdWish,
+  'detected' | 'bundles' | 'files' | 'restartMark' | 'reloads' | 'dependants' | 'summary' | 'problems'
+> {
   const { layout } = input;
   const path = etcd.process.kind === 'unit' ? (etcd.process.files[0]?.path ?? '') : etcd.process.manifest.path;
   const { made, problems } = attempt<CommandWish>('etcd', etcd.configFile?.path ?? path, nothing, () =>
@@ -114,6 +121,7 @@ function wishOf(
     ],
     ...made,
     reloads: reloadsOfEtcd(etcd.version),
+    dependants: soleUsers(etcd, input),
     summary: [...settings].flatMap(([name, value]) =>
       effectiveSetting(etcd, name) === value ? [] : [`${name}=${value}`],
     ),
@@ -178,6 +186,15 @@ function refusals(etcd: DetectedEtcd, step: 'prepare' | 'enforce', input: PlanIn
   const refused: string[] = [];
   for (const name of ['auto-tls', 'peer-auto-tls']) {
     if (isOn(effectiveSetting(etcd, name))) refused.push(`--${name} makes etcd sign its own certificates: remove it`);
+  }
+  const suites = effectiveSetting(etcd, 'cipher-suites');
+  const kind = input.keyAlgorithm.startsWith('rsa') ? 'RSA' : 'ECDSA';
+  // the names are those of TLS 1.2, which etcd goes no higher than before 3.6
+  if (suites !== '' && !new RegExp(`_${kind}_`).test(suites)) {
+    const other = kind === 'RSA' ? 'ecdsa-p256' : 'rsa-2048';
+    refused.push(
+      `--cipher-suites has none for ${kind} keys: add one on every member, or set keyAlgorithm: ${other} in agent.yaml`,
+    );
   }
   for (const name of ['client-cert-allowed-hostname', 'peer-cert-allowed-hostname', 'peer-cert-allowed-cn']) {
     if (effectiveSetting(etcd, name) !== '') refused.push(`--${name} may refuse the new certificates: remove it`);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chmod } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
+import { CERTIFICATE_PEM } from '../detect/certificate-for-tests.ts';
 import { FakeCluster } from './fake-cluster.ts';
 import { managerKubeconfigs } from './fake-parts.ts';
 import { applyAll, changeOf, flagsOf, groupsOf, on, slotsOf, textsOf } from './plan-for-tests.ts';
@@ -35,6 +36,20 @@ describe('planManager', () => {
       const { users, clusters } = parse(texts['controller-manager.conf'] ?? '');
       assert.deepEqual(users[0].user, { 'client-certificate': 'client.crt', 'client-key': 'client.key' });
       assert.equal(clusters[0].cluster['certificate-authority'], 'apiserver-ca.crt');
+    }));
+
+  it('leaves a controller manager alone whose controllers work with the rights of another user', () =>
+    bare(async (cluster) => {
+      await cluster.addManager(kcm, ' --use-service-account-credentials=false');
+      assert.deepEqual((await cluster.plan()).problems, []); // as far as anybody can tell, the user stays
+      const other = { pem: CERTIFICATE_PEM, keyPem: '' };
+      await cluster.node.write(managerKubeconfigs[kcm], cluster.kubeconfig(`system:${kcm}`, other));
+      const { changes, problems } = await cluster.plan();
+      assert.deepEqual(changes, []);
+      assert.match(problems[0]?.message ?? '', /work as "CN=test".*set --use-service-account-credentials=true first/);
+      await cluster.addManager(kcm);
+      await cluster.node.write(managerKubeconfigs[kcm], cluster.kubeconfig(`system:${kcm}`, other));
+      assert.deepEqual((await cluster.plan()).problems, [], 'each controller has a user of its own');
     }));
 
   it('gives a scheduler the same but roots for pods', () =>

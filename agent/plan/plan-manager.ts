@@ -7,6 +7,7 @@ import type { BundleFile } from './change.ts';
 import { changedFlags, editCommand } from './command-edits.ts';
 import { editFiles } from './edit-file.ts';
 import { allowFrontProxy } from './front-proxy-names.ts';
+import { guardRights } from './guard-rights.ts';
 import { guardTrust } from './guard-trust.ts';
 import { issuable } from './issuable.ts';
 import { editKubeconfig } from './kubeconfig.ts';
@@ -47,6 +48,7 @@ export function planManager(manager: DetectedManager, input: PlanInput): Wish {
       ...kubeconfigs.problems,
       ...command.problems,
       ...guardTrust(manager, [...edits.keys(), 'certificate-authority'], input),
+      ...guardRights(manager, input),
     ],
   };
 }

@@ -33,6 +33,21 @@ describe('renderPlan', () => {
     }
   });
 
+  it('names the API server that is ended when kubelet waits for it instead of starting etcd', async () => {
+    const cluster = await FakeCluster.bareControlPlane();
+    try {
+      await cluster.addPod('etcd');
+      await cluster.addPod('kube-apiserver');
+      const text = renderPlan(await cluster.plan());
+      assert.match(
+        text,
+        /^ {2}restart: pod etcd-cp1\n {2}restart, should kubelet wait for it: pod kube-apiserver-cp1$/m,
+      );
+    } finally {
+      await cluster.remove();
+    }
+  });
+
   it('says what a running process takes up', async () => {
     const cluster = await FakeCluster.worker();
     try {

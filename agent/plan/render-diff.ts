@@ -20,16 +20,20 @@ function renderChange({ changeId, components }: Change, title: string): string {
   return [
     `${title}: ${names} (${changeId})\n`,
     ...components.flatMap(renderComponent),
-    ...components.map(renderTakeUp),
+    ...components.flatMap(renderTakeUp),
     ...components.flatMap(({ files }) => files.map((file) => renderFile(changeId, file))),
   ].join('');
 }
 
 /** In the order in which it is done. */
-function renderTakeUp({ detected: { process }, takeUp }: ComponentChange): string {
-  if (process.kind === 'none') return '  files: nothing to restart\n';
+function renderTakeUp({ detected: { process }, takeUp, dependants = [] }: ComponentChange): string[] {
+  if (process.kind === 'none') return ['  files: nothing to restart\n'];
   const name = process.kind === 'unit' ? process.name : `pod ${process.name}`;
-  return takeUp === 'live' ? `  taken up while it runs: ${name}\n` : `  restart: ${name}\n`;
+  if (takeUp === 'live') return [`  taken up while it runs: ${name}\n`];
+  return [
+    `  restart: ${name}\n`,
+    ...dependants.map((each) => `  restart, should kubelet wait for it: pod ${each.process.pod}\n`),
+  ];
 }
 
 function renderComponent(change: ComponentChange): string[] {

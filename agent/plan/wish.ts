@@ -1,7 +1,7 @@
 /** What a component should look like; the comparison with what is there makes a change of it, or nothing. */
 import type { Profile } from '../../common/names/names.ts';
 import type { Detected, Problem, SourceFile } from '../detect/detected.ts';
-import type { BundleFile, FileChange, MemberUpdate, Target } from './change.ts';
+import type { BundleFile, Dependant, FileChange, MemberUpdate, Target } from './change.ts';
 
 /** A certificate that a component shall have. */
 export interface WishedSlot {
@@ -34,6 +34,8 @@ export interface Wish {
    * restart. Undefined elsewhere.
    */
   restartMark: WishedFile | undefined;
+  /** Static pods that cannot work while this one is away. */
+  dependants?: readonly Dependant[];
   /** One line each, for a person. */
   summary: string[];
   /** Why it must not be done. One is enough to leave the component alone. */

@@ -4,6 +4,7 @@ import { AppError } from '../../common/errors/app-error.ts';
 import { type Authority, authorities, rotationPhases } from '../../common/names/names.ts';
 import type { RunCommand } from '../../common/run/command.ts';
 import type { Clock } from '../../common/time/clock.ts';
+import type { KeyAlgorithm } from '../../common/x509/keys.ts';
 import type { TrustBundle } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { detectNode } from '../detect/detect-node.ts';
 import type { DetectedEtcd } from '../detect/detected.ts';
@@ -24,11 +25,12 @@ export interface LookDeps {
   link: ServerLink;
   /** What agent.yaml says of this node's components. */
   overrides: DetectOverrides;
+  keyAlgorithm: KeyAlgorithm;
 }
 
 /** Gathers the input of a plan. Rejects 'unavailable' when the server does not answer. */
 export async function lookAtNode(deps: LookDeps, settings: NodeSettings, signal: AbortSignal): Promise<PlanInput> {
-  const { layout, run, clock, link, overrides } = deps;
+  const { layout, run, clock, link, overrides, keyAlgorithm } = deps;
   const detected = await detectNode({ layout, run, overrides }, signal);
   const components = detected.components.map(({ component }) => component);
   const etcd = detected.components.find((each): each is DetectedEtcd => each.component === 'etcd');
@@ -48,6 +50,7 @@ export async function lookAtNode(deps: LookDeps, settings: NodeSettings, signal:
     ),
     rotation: rotationOf(bundles),
     etcdCluster: etcd === undefined ? undefined : await localEtcdCluster(layout, etcd, signal),
+    keyAlgorithm,
     nowMs: clock.nowMs(),
     changeId: () => newChangeId(clock.nowMs()),
   };

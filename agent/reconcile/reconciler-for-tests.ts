@@ -47,6 +47,7 @@ export async function begin(test: TestContext, make = FakeCluster.controlPlane) 
   const kept: KeptFile[] = [];
   const made: Component[][] = [];
   const verified: Component[] = [];
+  const surveys: { trustGeneration: number; found: Component[] }[] = [];
   const deps: ReconcilerDeps = {
     clock,
     board,
@@ -73,6 +74,8 @@ export async function begin(test: TestContext, make = FakeCluster.controlPlane) 
       board.set(component, { state: state.failVerification ? 'degraded' : 'verified' });
     },
     onLook: () => {},
+    onSurveyed: (trustGeneration) =>
+      void surveys.push({ trustGeneration, found: board.all().map((each) => each.component) }),
     remember: async () => {
       state.remembered++;
     },
@@ -80,5 +83,5 @@ export async function begin(test: TestContext, make = FakeCluster.controlPlane) 
   const stop = new AbortController();
   const reconciler = new Reconciler(deps);
   const pass = (again = false) => reconciler.pass(stop.signal, again);
-  return { cluster, clock, board, state, failed, kept, made, verified, deps, stop, reconciler, pass };
+  return { cluster, clock, board, state, failed, kept, made, verified, surveys, deps, stop, reconciler, pass };
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { AppError } from '../../common/errors/app-error.ts';
 import { until } from '../../common/time/until-for-tests.ts';
 import { FakeCluster } from '../plan/fake-cluster.ts';
 import { kubeletCommand } from '../plan/fake-parts.ts';
@@ -22,6 +23,21 @@ describe('Reconciler', () => {
     assert.equal(board.get('etcd')?.state, 'verified');
     await pass();
     assert.deepEqual([made.length, verified.length], [1, 2]);
+  });
+
+  it('says what is all that runs here once it stands on the board, by the settings that it was looked at with', async (test) => {
+    const { surveys, state, deps, pass } = await begin(test);
+    const look = deps.look;
+    deps.look = async (settings, signal) => {
+      assert.deepEqual(surveys, [], 'nobody has looked yet');
+      if (state.settings !== undefined) state.settings = { ...state.settings, trustGeneration: 8 }; // too late for this look
+      deps.look = look;
+      return look(settings, signal);
+    };
+    if (state.settings !== undefined) state.settings = { ...state.settings, trustGeneration: 7 };
+    await pass();
+    assert.deepEqual(surveys[0], { trustGeneration: 7, found: ['etcd', 'kube-apiserver'] });
+    assert.equal(surveys.at(-1)?.trustGeneration, 8);
   });
 
   it('does not try an undone change again until an operator resumes, and then once', async (test) => {
@@ -155,6 +171,19 @@ describe('Reconciler', () => {
     assert.equal(verified.length, 3);
     await reconciler.verifyAll(stop.signal);
     assert.equal(verified.length, 4);
+  });
+
+  it('does not let what was proved before pass for proved anew', async (test) => {
+    const { board, state, deps, reconciler, stop, pass } = await begin(test, FakeCluster.worker);
+    await pass();
+    assert.equal(board.get('kubelet')?.state, 'verified');
+    deps.look = async () => {
+      throw new AppError('unavailable', 'the server does not answer');
+    };
+    const refused = { reason: 'unavailable', message: /not everything was proved anew: the server does not answer/ };
+    await assert.rejects(reconciler.verifyAll(stop.signal), refused);
+    state.settings = undefined;
+    await assert.rejects(reconciler.verifyAll(stop.signal), /has not said yet/);
   });
 
   it('runs one pass at a time; an operator’s pass waits for the one under way and is another', async (test) => {

@@ -40,6 +40,8 @@ export interface ReconcilerDeps extends ReportFoundDeps {
   recover(signal: AbortSignal): Promise<Recovery>;
   /** What the node's components refer to, after every look. */
   onLook(input: PlanInput): void;
+  /** All that the look found stands on the board, by the settings of that trust generation. */
+  onSurveyed(trustGeneration: number): void;
   /** Writes statuses, settings and failed changes to disk. */
   remember(): Promise<void>;
 }
@@ -119,6 +121,7 @@ export class Reconciler {
         await this.#noteDrift(plan, settings);
         const { failed, mode, clock } = this.#deps;
         reportFound({ ...this.#deps, failed: [...failed, ...notBegun] }, input, plan);
+        this.#deps.onSurveyed(settings.trustGeneration);
         const choice = chooseChange({ input, plan, settings, mode, failed, tried, again, nowMs: clock.nowMs() });
         const { change, held } = choice;
         if (change === undefined) {
@@ -195,11 +198,16 @@ export class Reconciler {
     await this.#deps.remember();
   }
 
-  /** Verifies every managed component anew, for the command `verify`. */
+  /**
+   * Verifies every managed component anew, for the command `verify`.
+   *
+   * @throws AppError 'unavailable' when the pass did not come that far: the board then tells of an earlier proof
+   */
   async verifyAll(signal: AbortSignal): Promise<void> {
     await this.#running;
     this.#verified.clear();
-    await this.pass(signal, false);
+    const { problem } = await this.pass(signal, false);
+    if (problem !== '') throw new AppError('unavailable', `not everything was proved anew: ${problem}`);
   }
 
   async #sleep(

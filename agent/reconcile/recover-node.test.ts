@@ -78,6 +78,18 @@ describe('recoverNode', () => {
     });
   }
 
+  it('says so when the agent died after an undo that did not bring the unit back', async () => {
+    const { node, board, recover } = await dieAt('undone', true);
+    Object.assign(node.unit('etcd.service'), {
+      activeState: 'activating',
+      subState: 'auto-restart',
+      result: 'exit-code',
+    });
+    assert.equal((await recover()).whole, true);
+    assert.equal(board.get('etcd')?.state, 'failed');
+    assert.match(board.get('etcd')?.reason ?? '', /^refuses everybody; etcd\.service is activating/);
+  });
+
   it('discards what was only staged, without a permit to give back', async () => {
     const node = await makeNode(parent);
     const old = await node.tree();

@@ -2,11 +2,13 @@
 import type { Component } from '../../common/names/names.ts';
 import type { PermitDeps } from '../permit/acquire-permit.ts';
 import { releasePermit } from '../permit/acquire-permit.ts';
+import { showProcess } from '../process/show-process.ts';
 import { wasRestarted } from '../report/change-report.ts';
 import type { StatusBoard } from '../report/status-board.ts';
 import { listChanges } from '../stage/change-journal.ts';
 import type { TransactionDeps } from '../stage/transaction.ts';
 import { INTERRUPTED, type Recovered, recover } from '../undo/recover.ts';
+import type { UndoneChange } from '../undo/undo-change.ts';
 
 /** Dependencies. */
 export interface RecoverNodeDeps extends PermitDeps {
@@ -47,11 +49,30 @@ export async function recoverNode(deps: RecoverNodeDeps, signal: AbortSignal): P
     const judged = outcome === 'undone' && withVerdict.has(changeId) && !reason.startsWith(INTERRUPTED);
     if (judged) recovery.judged.push({ fingerprint: recovered.undone.record.fingerprint, reason });
     for (const component of components) {
-      board.set(component, statusOf(recovered, judged, board.get(component)?.restarts ?? 0, component));
+      const status = statusOf(recovered, judged, board.get(component)?.restarts ?? 0, component);
+      const down = recovered.outcome === 'undone' ? await whatIsDown(deps, recovered.undone, component, signal) : '';
+      board.set(component, down === '' ? status : { ...status, state: 'failed', reason: `${reason}; ${down}` });
     }
     if (permitId !== null) await releasePermit(deps, { permitId });
   }
   return recovery;
+}
+
+/** An undo that was through before the agent died tells of its restarts no more: a unit that did not come back is seen by its last end. */
+async function whatIsDown(
+  { transaction }: RecoverNodeDeps,
+  { record }: UndoneChange,
+  component: Component,
+  signal: AbortSignal,
+): Promise<string> {
+  const process = record.components.find((each) => each.component === component)?.process;
+  if (process?.kind !== 'unit') return '';
+  try {
+    const { wanted, activeState, result, text } = await showProcess(transaction, process, signal);
+    return wanted && activeState !== 'active' && result !== 'success' ? `${process.unit} is ${text}` : '';
+  } catch {
+    return ''; // the verdict must not be lost with the unit
+  }
 }
 
 function statusOf(

@@ -65,7 +65,7 @@ export function sleepMs(looked: Looked, nowMs: number, intervalMs: number): numb
         const profile = profileOf(component, file);
         const certificate = tryParse(pem);
         if (profile === undefined || certificate === undefined) return [];
-        const dueMs = Math.ceil(renewalMs(certificate, `${looked.settings.nodeName}/${profile}/${file}`));
+        const dueMs = Math.ceil(renewalMs(certificate, { nodeName: looked.settings.nodeName, profile, file }));
         return dueMs > nowMs ? dueMs - nowMs : retryDelayMs(certificate.notAfter.getTime(), nowMs);
       }),
     );

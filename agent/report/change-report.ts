@@ -51,6 +51,7 @@ export class ChangeReport {
 
   /** @param units - as restarted for this verification; those that were only counted on to take the files up do not count */
   verifying(units: readonly RestartedUnit[]): void {
+    this.#countEnded(units);
     this.#each(({ component, takeUp }) => {
       const waits = takeUp === 'live' && units.some((unit) => unit.component === component && unit.live);
       const reason = waits ? 'waiting until the new certificates are served' : 'checking';
@@ -93,6 +94,7 @@ export class ChangeReport {
   /** The agent was stopped, so the change was taken back before there was a verdict on it. */
   interrupted(units: readonly RestartedUnit[]): void {
     const trouble = units.find(({ ok }) => !ok)?.detail;
+    this.#countEnded(units);
     this.#each(({ component }) => ({
       state: trouble === undefined ? 'detected' : 'failed',
       reason: `taken back, since the agent was stopped${trouble === undefined ? '' : `; after going back: ${trouble}`}`,
@@ -108,12 +110,20 @@ export class ChangeReport {
    * @param trouble - what is wrong even so, or undefined when the old state is proved
    */
   undone(verdict: Verdict, old: Checks, units: readonly RestartedUnit[], trouble: string | undefined): void {
+    this.#countEnded(units);
     this.#each(({ component }) => ({
       state: trouble === undefined ? 'rolled-back' : 'failed',
       reason: trouble === undefined ? verdict.reason : `${verdict.reason}; after going back: ${trouble}`,
       checks: [...(verdict.checks.get(component) ?? []), ...(old.get(component) ?? []).map(afterwards)],
       restarts: this.#restarts(component, units),
     }));
+  }
+
+  /** What restarted since another component did. */
+  #countEnded(units: readonly RestartedUnit[]): void {
+    for (const component of units.flatMap(({ ended = [] }) => ended)) {
+      this.#board.set(component, { restarts: (this.#board.get(component)?.restarts ?? 0) + 1 });
+    }
   }
 
   #restarts(component: Component, units: readonly RestartedUnit[]): number {

@@ -1,11 +1,11 @@
 /** The addresses at which a component of this node serves, as peers on other nodes write them. */
 import type { Detected, DetectedEtcd, DetectedManager } from '../detect/detected.ts';
+import { isLoopback } from '../journal/host-port.ts';
 import {
   apiserverEndpoints,
   etcdClientEndpoints,
   etcdPeerEndpoints,
   hostPort,
-  isLoopback,
   isWildcard,
   kubeletEndpoints,
   managerEndpoints,

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { silentLog } from '../../common/log/log.ts';
+import type { RunCommand } from '../../common/run/command.ts';
 import { layoutBelow } from '../layout.ts';
+import type { Dependant } from '../plan/change.ts';
 import { BOOTED_AT_MS, putProcess } from '../process/fake-proc.ts';
 import type { PodRef } from '../process/pod-containers.ts';
 import { awaitContainer } from './await-container.ts';
@@ -44,22 +46,47 @@ function makeNode(events: Record<number, (root: string) => Promise<void>> = {}) 
       }
     },
   };
-  const deps = { layout: layoutBelow(root), clock, log: silentLog };
+  /** What was ended, and after how many seconds. */
+  const killed: [command: string | undefined, pid: string | undefined, second: number][] = [];
+  const seconds = () => (nowMs - START_MS) / 1000;
+  const run: RunCommand = async ([, , command, pid]) => {
+    killed.push([command, pid, seconds()]);
+    return { code: 0, stdout: '', stderr: '' };
+  };
+  const deps = { layout: layoutBelow(root), clock, log: silentLog, run };
+  const dependants: Dependant[] = [
+    {
+      component: 'kube-apiserver',
+      process: {
+        ...process,
+        pod: 'kube-apiserver-cp1',
+        container: 'kube-apiserver',
+        manifest: join(root, 'manifests/api.yaml'),
+      },
+    },
+  ];
+  writeFileSync(
+    join(root, 'manifests/api.yaml'),
+    'spec: {containers: [{name: kube-apiserver, command: [kube-apiserver]}]}\n',
+  );
   const wait = (replaced: string[], mayStay?: string, signal?: AbortSignal) =>
     awaitContainer(
       deps,
-      { component: 'etcd', process, askedAtMs: START_MS, replaced: new Set(replaced), mayStay },
+      { component: 'etcd', process, askedAtMs: START_MS, replaced: new Set(replaced), mayStay, dependants },
       signal,
     );
-  return { root, manifest, wait, seconds: () => (nowMs - START_MS) / 1000 };
+  return { root, manifest, wait, seconds, killed };
 }
 
-const put =
-  (pid: number, id: string, flag: string, startedAtS = 1) =>
+const putProgram =
+  (pid: number, id: string, argv: string[], startedAtS = 1) =>
   async (root: string) => {
     const cgroup = `0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-${id}.scope\n`;
-    putProcess(root, { pid, argv: ['etcd', flag], cgroup, startedAfterMs: startedAtS * 1000 });
+    putProcess(root, { pid, argv, cgroup, startedAfterMs: startedAtS * 1000 });
   };
+const put = (pid: number, id: string, flag: string, startedAtS?: number) =>
+  putProgram(pid, id, ['etcd', flag], startedAtS);
+const putApiserver = putProgram(7, idOf('c'), ['kube-apiserver']);
 const end = (pid: number) => async (root: string) => rmSync(join(root, 'proc', String(pid)), { recursive: true });
 
 describe('awaitContainer', () => {
@@ -76,6 +103,7 @@ describe('awaitContainer', () => {
       cursor: '',
       startedAtMs: START_MS + 10_000,
       invocationId: NEW,
+      ended: [],
       ok: true,
       detail: 'container bbbbbbbbbbbb runs',
     });
@@ -174,5 +202,38 @@ describe('awaitContainer', () => {
     await put(1, OLD, '--new')(root);
     assert.equal((await wait([], OLD)).invocationId, NEW);
     assert.equal(seconds(), 40);
+  });
+});
+
+describe('awaitContainer, where kubelet hangs on an API server that hangs for want of etcd', () => {
+  const apiserver = ['kube-apiserver'];
+
+  it('ends the API server, once, when nothing of etcd has run for three seconds', async () => {
+    const { root, wait, killed } = makeNode({ 10: end(1), 30: put(2, NEW, '--new', 1030) });
+    await put(1, OLD, '--old')(root);
+    await putApiserver(root);
+    const { ok, ended } = await wait([OLD]);
+    assert.deepEqual([ok, ended, killed], [true, apiserver, [['kill -KILL "$0"', '7', 13]]]);
+  });
+
+  it('ends it on the way back too, where a container that may stay has gone', async () => {
+    const { root, wait, killed } = makeNode({ 10: end(1), 30: put(2, NEW, '--new', 1030) });
+    await put(1, OLD, '--new')(root);
+    await putApiserver(root);
+    assert.deepEqual((await wait([], OLD)).ended, apiserver);
+    assert.equal(killed.length, 1);
+  });
+
+  it('leaves it alone while the old container runs, and where the new one comes sooner', async () => {
+    const { root, wait, killed } = makeNode({ 60: end(1), 62: put(2, NEW, '--new', 1062) });
+    await put(1, OLD, '--old')(root);
+    await putApiserver(root);
+    assert.deepEqual([(await wait([OLD])).ended, killed], [[], []]);
+  });
+
+  it('ends nothing where no API server runs', async () => {
+    const { root, wait, killed } = makeNode({ 10: end(1), 30: put(2, NEW, '--new', 1030) });
+    await put(1, OLD, '--old')(root);
+    assert.deepEqual([(await wait([OLD])).ended, killed], [[], []]);
   });
 });

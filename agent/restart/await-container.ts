@@ -1,10 +1,12 @@
 /** Waits until a static pod runs anew: kubelet is never asked, what runs in /proc tells. */
 import type { Component } from '../../common/names/names.ts';
+import type { Dependant } from '../plan/change.ts';
 import type { ContainerProcess } from '../process/find-containers.ts';
 import { type PodContainers, type PodRef, podContainers, shortId } from '../process/pod-containers.ts';
 import { readManifest } from '../process/show-process.ts';
 import type { TransactionDeps } from '../stage/transaction.ts';
 import type { RestartedUnit } from './restart-unit.ts';
+import { StalledPod } from './stalled-pod.ts';
 
 /** What is waited for. */
 export interface Replacement {
@@ -16,6 +18,8 @@ export interface Replacement {
   replaced: ReadonlySet<string>;
   /** A container that runs as the manifest says already; kubelet leaves it so when it never saw another manifest. */
   mayStay?: string | undefined;
+  /** What cannot work without the pod; ended when kubelet hangs on it. */
+  dependants: readonly Dependant[];
 }
 
 const LIMIT_MS = 5 * 60_000;
@@ -34,13 +38,14 @@ const UNTOUCHED_MS = 90_000;
  * @throws AbortError when the signal fires
  */
 export async function awaitContainer(
-  deps: Pick<TransactionDeps, 'layout' | 'clock' | 'log'>,
+  deps: Pick<TransactionDeps, 'layout' | 'run' | 'clock' | 'log'>,
   wanted: Replacement,
   signal?: AbortSignal,
 ): Promise<RestartedUnit> {
   const { clock, log } = deps;
   const { component, process, askedAtMs, replaced, mayStay } = wanted;
-  const base = { component, process, unit: process.pod, live: false, cursor: '' };
+  const stalled = new StalledPod(deps, wanted.dependants);
+  const base = { component, process, unit: process.pod, live: false, cursor: '', ended: stalled.ended };
   const done = ({ containerId, startedAtMs }: ContainerProcess, what: string) => ({
     ...base,
     startedAtMs: Math.max(askedAtMs, startedAtMs),
@@ -63,6 +68,7 @@ export async function awaitContainer(
     if (stays !== undefined && staysSinceMs !== undefined && nowMs - staysSinceMs >= UNTOUCHED_MS) {
       return done(stays, 'runs as before: kubelet did not replace it');
     }
+    await stalled.look(over && fresh === undefined && stays === undefined, signal);
     const detail = explain(wanted, found, up);
     if (nowMs >= untilMs) {
       const late = `kubelet did not restart ${process.pod} within ${LIMIT_MS / 1000} s`;

@@ -31,7 +31,7 @@ export async function restartComponent(
   files: readonly FileChange[],
   signal?: AbortSignal,
 ): Promise<ComponentRestart> {
-  const { component, process, memberUpdate } = entry;
+  const { component, process, memberUpdate, dependants = [] } = entry;
   const manifests = files.filter((file) => file.restarts);
   if (process.kind === 'none' || (process.kind === 'static-pod' && manifests.length === 0)) {
     throw new AppError('internal', `the change holds nothing that restarts ${component}`);
@@ -50,7 +50,7 @@ export async function restartComponent(
   const restarted =
     process.kind === 'unit'
       ? await restartUnit(deps, component, process.unit, signal)
-      : await restartPod(deps, component, process, () => writeManifests(deps, manifests), signal);
+      : await restartPod(deps, component, process, dependants, () => writeManifests(deps, manifests), signal);
   await deps.checkpoint('unit-restarted');
   const unit = nameOf(process);
   deps.log.info('unit restarted', { changeId: record.changeId, component, unit, detail: restarted.detail });

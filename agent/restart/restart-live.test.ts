@@ -67,6 +67,14 @@ describe('restartUnits, of every kind of process', () => {
     ]);
   });
 
+  it('ends the API server where kubelet hangs on it, and kubelet starts it again', async () => {
+    const { node, applied: change } = await applied();
+    node.kubelet.hangs = true;
+    const { ok, units } = await restartUnits(node.deps(), change);
+    assert.deepEqual([ok, units[0]?.ended, units[1]?.ended], [true, ['kube-apiserver'], []]);
+    assert.equal(node.kubelet.pod('kube-apiserver').starts, 2);
+  });
+
   it('refuses a manifest that somebody changed while others restarted, and does not write it', async () => {
     const { node, applied: change } = await applied();
     const path = node.kubelet.manifestPath('kube-apiserver');
@@ -83,7 +91,9 @@ describe('restartUnits, of every kind of process', () => {
     const { ok, units } = await restartUnits(node.deps(), change);
     assert.deepEqual([ok, units.length, units[0]?.ok], [false, 1, false]);
     assert.match(units[0]?.detail ?? '', /^kubelet did not restart etcd-cp1 within 300 s: no new container/);
-    assert.equal(node.kubelet.pod('kube-apiserver').starts, 0);
+    // ended once, and come back with its old manifest
+    assert.deepEqual([units[0]?.ended, node.kubelet.pod('kube-apiserver').starts], [['kube-apiserver'], 1]);
+    assert.equal(readFileSync(node.kubelet.manifestPath('kube-apiserver'), 'utf8'), manifestOf('kube-apiserver'));
   });
 
   it('restarts what should be live and does not run', async () => {

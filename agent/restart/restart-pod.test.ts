@@ -23,7 +23,7 @@ async function makePod() {
   };
   const before = node.kubelet.pod('etcd').container?.id ?? '';
   const restart = (text: string, signal?: AbortSignal) =>
-    restartPod(node.deps(), 'etcd', process, () => writeFile(manifest, text), signal);
+    restartPod(node.deps(), 'etcd', process, [], () => writeFile(manifest, text), signal);
   return { node, manifest, process, before, restart };
 }
 
@@ -55,7 +55,7 @@ describe('restartPod', () => {
     const refused = async () => {
       throw new Error('no space left on device');
     };
-    await assert.rejects(restartPod(node.deps(), 'etcd', process, refused), /no space left/);
+    await assert.rejects(restartPod(node.deps(), 'etcd', process, [], refused), /no space left/);
   });
 });
 

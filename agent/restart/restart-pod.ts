@@ -1,5 +1,6 @@
 /** Restarts a static pod: kubelet does it when the manifest's content changes. */
 import type { Component } from '../../common/names/names.ts';
+import type { Dependant } from '../plan/change.ts';
 import { type PodRef, podContainers } from '../process/pod-containers.ts';
 import { readManifest } from '../process/show-process.ts';
 import type { TransactionDeps } from '../stage/transaction.ts';
@@ -9,20 +10,22 @@ import type { RestartedUnit } from './restart-unit.ts';
 /**
  * Writes the manifest and waits for the new container. One that does not come is an answer, not an error.
  *
+ * @param dependants what cannot work without the pod
  * @param writeManifest has to change the manifest's content
  * @throws whatever writeManifest throws, AbortError when the signal fires
  */
 export async function restartPod(
-  deps: Pick<TransactionDeps, 'layout' | 'clock' | 'log'>,
+  deps: Pick<TransactionDeps, 'layout' | 'run' | 'clock' | 'log'>,
   component: Component,
   process: PodRef,
+  dependants: readonly Dependant[],
   writeManifest: () => Promise<void>,
   signal?: AbortSignal,
 ): Promise<RestartedUnit> {
   const replaced = await currentContainers(deps, process);
   const askedAtMs = deps.clock.nowMs();
   await writeManifest();
-  return awaitContainer(deps, { component, process, askedAtMs, replaced }, signal);
+  return awaitContainer(deps, { component, process, askedAtMs, replaced, dependants }, signal);
 }
 
 /** Identifiers of the containers that run with the command of the manifest as it is. */

@@ -27,6 +27,8 @@ export interface RestartedUnit {
    * command, or, for a live take-up, when the process is active.
    */
   ok: boolean;
+  /** Other components whose containers were ended for it, and restarted by kubelet. */
+  ended?: readonly Component[];
   /** "active (running)", or what went wrong in systemd's words, or what is seen of the containers. */
   detail: string;
 }

@@ -19,7 +19,7 @@ export interface DependantUnit {
 /**
  * The units that are to be stopped before etcd restarts: API servers that restart in the same change. Nothing while etcd itself does
  * not restart. A static pod is not among them: kubelet stops one only when its manifest is moved away, and a crash would leave
- * it there; kubelet itself is not either, since without it no static pod starts.
+ * it there (see stalled-pod.ts for what is done instead); kubelet itself is not either, since without it no static pod starts.
  */
 export function dependantUnits(components: readonly ComponentRecord[]): DependantUnit[] {
   const restart = components.filter(

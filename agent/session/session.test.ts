@@ -1,84 +1,10 @@
 import assert from 'node:assert/strict';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
-import { durationFromMs, timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import { AppError, type Reason } from '../../common/errors/app-error.ts';
-import { silentLog } from '../../common/log/log.ts';
-import { FakeClock } from '../../common/time/fake-clock.ts';
-import {
-  InventorySchema,
-  PeerAnswerSchema,
-  type PeerQuestion,
-  PeerQuestionSchema,
-  SettingsSchema,
-} from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import { PeerQuestionSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { Component, NodeRole } from '../../proto/gen/kubemtls/v1/types_pb.js';
-import { FakeLink } from '../link/fake-link.ts';
-import type { AgentSettings } from '../report/agent-state.ts';
-import { StatusBoard } from '../report/status-board.ts';
-import { FakeStream } from './fake-stream.ts';
-import { Session } from './session.ts';
-
-const cluster = { name: 'lab', apiEndpoint: '10.0.0.1:6443', serviceAddress: '10.96.0.1', dnsDomain: 'cluster.local' };
-
-/** A session that runs against streams which the test holds. */
-function begin(test: TestContext) {
-  const clock = new FakeClock();
-  const board = new StatusBoard(() => clock.nowMs());
-  const streams: FakeStream[] = [];
-  const link = new FakeLink(new Map());
-  link.instead.session = () => {
-    const stream = new FakeStream();
-    streams.push(stream);
-    return stream;
-  };
-  const heard: { settings: AgentSettings; skewMs: number }[] = [];
-  const questions: { question: PeerQuestion; signal: AbortSignal }[] = [];
-  const state = {
-    permitId: '',
-    path: '/x',
-    answer: async () => create(PeerAnswerSchema, { questionId: 'q1', concerned: true }),
-  };
-  const session = new Session({
-    link,
-    clock,
-    log: silentLog,
-    board,
-    nodeName: 'w1',
-    mode: 'enforce',
-    heldPermit: () => state.permitId,
-    inventory: () => create(InventorySchema, { certificates: [{ path: state.path }] }),
-    onSettings: (settings, skewMs) => heard.push({ settings, skewMs }),
-    answer: (question, signal) => {
-      questions.push({ question, signal });
-      return state.answer();
-    },
-  });
-  const stop = new AbortController();
-  const running = session.run(stop.signal);
-  running.catch(() => undefined); // the test looks at it later, or not at all
-  test.after(() => stop.abort());
-  const stream = (index = streams.length - 1): FakeStream => streams[index] ?? assert.fail(`no stream ${index} yet`);
-  const settle = () => clock.advance(0);
-  /** The server's first word, which makes the session stand. */
-  const greet = async (settings = {}) => {
-    await settle();
-    stream().say({ case: 'settings', value: settingsMessage(settings) });
-    await settle();
-  };
-  return { clock, board, link, streams, stream, heard, questions, state, session, stop, running, settle, greet };
-}
-
-function settingsMessage(fields: { serverTimeMs?: number; heartbeatMs?: number; role?: NodeRole } = {}) {
-  const { serverTimeMs = Date.UTC(2026, 0, 1), heartbeatMs = 10_000, role = NodeRole.WORKER } = fields;
-  return create(SettingsSchema, {
-    generation: 7n,
-    heartbeatInterval: durationFromMs(heartbeatMs),
-    serverTime: timestampFromMs(serverTimeMs),
-    cluster,
-    role,
-  });
-}
+import { begin, settingsMessage } from './session-for-tests.ts';
 
 describe('Session', () => {
   it('says hello with every status, and stands once the server has spoken', async (test) => {
@@ -123,6 +49,23 @@ describe('Session', () => {
     assert.equal(stream().of('report').length, 2);
   });
 
+  it('says that all was reported only after it was, and again on every new stream', async (test) => {
+    const { clock, board, session, stream, greet } = begin(test);
+    board.set('kubelet', { state: 'pending' });
+    await greet();
+    assert.deepEqual(stream().of('survey'), [], 'nobody has looked yet');
+    session.survey(3);
+    const { value } = stream().of('survey')[0] ?? assert.fail();
+    assert.deepEqual([value.components, value.trustGeneration], [[Component.KUBELET], 3n]);
+    stream().fail(new AppError('unavailable', 'broken'));
+    await clock.advance(1_000);
+    await greet();
+    assert.deepEqual(
+      stream().said.map((each) => each.case),
+      ['hello', 'inventory', 'report', 'survey'],
+    );
+  });
+
   it('hands settings on with the skew: positive when this node is ahead', async (test) => {
     const { clock, heard, greet } = begin(test);
     await greet({ serverTimeMs: clock.nowMs() - 5_000 });
@@ -137,94 +80,6 @@ describe('Session', () => {
     await settle();
     assert.deepEqual([heard.length, streams.length], [1, 1]);
   });
-
-  it('beats at the interval, renewing the permit, and at another one as soon as it is told', async (test) => {
-    const { clock, state, stream, settle, greet } = begin(test);
-    await greet();
-    state.permitId = 'p1';
-    await clock.advance(30_000);
-    const beats = stream().of('heartbeat');
-    assert.deepEqual(
-      beats.map(({ value }) => value.permitId),
-      ['p1', 'p1', 'p1'],
-    );
-    const [first] = beats;
-    assert.equal(first?.value.nodeTime && timestampMs(first.value.nodeTime), Date.UTC(2026, 0, 1) + 10_000);
-    // there and back: never two at once
-    for (const heartbeatMs of [5_000, 10_000, 5_000]) {
-      stream().say({ case: 'settings', value: settingsMessage({ heartbeatMs }) });
-      await settle();
-    }
-    assert.equal(clock.sleeping, 1);
-    await clock.advance(10_000);
-    assert.equal(stream().of('heartbeat').length, 5);
-  });
-
-  for (const [said, meant] of [
-    [0, 1_000],
-    [-5_000, 1_000],
-    [2 ** 40, 60_000],
-  ] as const) {
-    it(`takes a heartbeat interval of ${said} ms for ${meant}`, async (test) => {
-      const { clock, stream, greet } = begin(test);
-      await greet({ heartbeatMs: said });
-      await clock.advance(meant - 1);
-      assert.equal(stream().of('heartbeat').length, 0);
-      await clock.advance(1);
-      assert.equal(stream().of('heartbeat').length, 1);
-    });
-  }
-
-  it('stops beating on a broken stream, and beats on the next', async (test) => {
-    const { clock, streams, stream, greet } = begin(test);
-    await greet();
-    stream().fail(new AppError('unavailable', 'broken'));
-    await clock.advance(1_000);
-    await greet();
-    assert.equal(streams.length, 2);
-    assert.equal(clock.sleeping, 1);
-    await clock.advance(10_000);
-    assert.deepEqual([stream(0).of('heartbeat').length, stream(1).of('heartbeat').length], [0, 1]);
-  });
-
-  it('comes back ever more slowly while nobody answers, and says so', async (test) => {
-    const { clock, streams, session, stream, settle } = begin(test);
-    const gaps: number[] = [];
-    for (let turn = 0; turn < 8; turn++) {
-      await settle();
-      stream().fail(new AppError('unavailable', 'the server cannot be reached: ECONNREFUSED'));
-      const fromMs = clock.nowMs();
-      const known = streams.length;
-      while (streams.length === known) await clock.advance(100);
-      gaps.push(clock.nowMs() - fromMs);
-    }
-    assert.match(session.state.problem, /ECONNREFUSED/);
-    assert.deepEqual([session.state.connected, session.state.attempts], [false, 8]);
-    gaps.forEach((gap, turn) => {
-      const full = Math.min(60_000, 1_000 * 2 ** turn);
-      assert.ok(gap >= full / 2 && gap <= full + 100, `${gap} ms at turn ${turn}`);
-    });
-  });
-
-  for (const [lifeMs, slower] of [
-    [0, true],
-    [120_000, false],
-  ] as const) {
-    it(`after sessions of ${lifeMs} ms it comes back ${slower ? 'ever more slowly' : 'at once'}`, async (test) => {
-      const { clock, streams, stream, greet } = begin(test);
-      let gapMs = 0;
-      for (let turn = 0; turn < 6; turn++) {
-        await greet();
-        await clock.advance(lifeMs);
-        stream().end();
-        const fromMs = clock.nowMs();
-        const known = streams.length;
-        while (streams.length === known) await clock.advance(100);
-        gapMs = clock.nowMs() - fromMs;
-      }
-      assert.ok(slower ? gapMs >= 16_000 : gapMs <= 1_100, `${gapMs} ms`);
-    });
-  }
 
   const advice: [reason: Reason, words: RegExp][] = [
     ['node-unknown', /join it again with a new token/],

@@ -5,7 +5,7 @@ import { create, equals } from '@bufbuild/protobuf';
 import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
 import type { Log } from '../../common/log/log.ts';
-import { type Mode, modes } from '../../common/names/names.ts';
+import { components, type Mode, modes } from '../../common/names/names.ts';
 import type { ClientStream } from '../../common/rpc/client.ts';
 import { Backoff } from '../../common/time/backoff.ts';
 import type { Clock } from '../../common/time/clock.ts';
@@ -18,6 +18,7 @@ import {
   SessionRequestSchema,
   type SessionResponseSchema,
   type Settings,
+  type SurveySchema,
   type TlsObservationSchema,
 } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import type { ServerLink } from '../link/server-link.ts';
@@ -70,6 +71,8 @@ export class Session {
   #stream: Stream | undefined;
   /** As sent last on the stream. */
   #inventory: Inventory | undefined;
+  /** The last one; undefined before the first look. */
+  #survey: MessageInitShape<typeof SurveySchema> | undefined;
   #waiting: MessageInitShape<typeof TlsObservationSchema>[] = [];
   #state: SessionState;
 
@@ -119,6 +122,17 @@ export class Session {
     if (this.#inventory !== undefined && equals(InventorySchema, this.#inventory, value)) return;
     this.#inventory = value;
     this.#stream.write({ message: { case: 'inventory', value } });
+  }
+
+  /** Says that what stands on the board is all that runs here, as it was found by the settings of that trust generation. */
+  survey(trustGeneration: number): void {
+    const found = this.#deps.board.all().map(({ component }) => components.toNumber(component));
+    this.#survey = { components: found, trustGeneration: BigInt(trustGeneration) };
+    this.#sendSurvey();
+  }
+
+  #sendSurvey(): void {
+    if (this.#survey !== undefined) this.#stream?.write({ message: { case: 'survey', value: this.#survey } });
   }
 
   async #talk(outer: AbortSignal): Promise<void> {
@@ -215,6 +229,7 @@ export class Session {
     // what changed between the hello and now was not heard by anybody
     for (const status of this.#deps.board.all())
       stream.write({ message: { case: 'report', value: statusMessage(status) } });
+    this.#sendSurvey();
   }
 
   #lost(problem: string): void {

@@ -1,7 +1,7 @@
 /** What the journal of a change holds: everything that recovery needs without the plan. */
 import { z } from 'zod';
 import { components } from '../../common/names/names.ts';
-import { processRefSchema } from '../process/process-ref.ts';
+import { podRefSchema, processRefSchema } from '../process/process-ref.ts';
 
 const markSchema = z.strictObject({
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
@@ -47,6 +47,8 @@ const componentSchema = z.strictObject({
     .nullable(),
   /** True from just before the process is restarted with the new files. */
   restartBegun: z.boolean(),
+  /** Static pods that cannot work while this one restarts. */
+  dependants: z.array(z.strictObject({ component: z.enum(components.all), process: podRefSchema })).optional(),
   /** Containers of a static pod that the undo replaces; from just before it puts the manifest back. */
   replacedIds: z.array(z.string()).optional(),
   /** Invocation or container that the undo started; null until then. */

@@ -1,6 +1,6 @@
 /** A kubelet for tests of the transaction: real manifests and a real /proc below a temporary root, containers in memory. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import type { Clock } from '../../common/time/clock.ts';
@@ -31,6 +31,8 @@ export class FakeKubelet {
   fails: (component: string, configuration: string) => boolean = () => false;
   /** False while kubelet is stopped: containers go on, nothing is taken up. */
   isUp = true;
+  /** True when it starts etcd only once no API server runs that would hang for want of it. */
+  hangs = false;
   #nextPid = 1000;
 
   constructor(layout: Layout, clock: Clock, configuration: (component: string, manifest: string) => Promise<string>) {
@@ -53,12 +55,13 @@ export class FakeKubelet {
   /** One look at the manifests: a pod whose manifest changed is ended, one that should run and does not is started. */
   async sync(): Promise<void> {
     if (!this.isUp) return;
-    const names = await readdir(this.folder).catch(() => []);
+    const names = existsSync(this.folder) ? readdirSync(this.folder) : [];
     for (const name of names.filter((each) => !each.startsWith('.')).sort()) {
       const component = name.replace('.yaml', '');
-      const manifest = await readFile(join(this.folder, name), 'utf8');
+      const manifest = readFileSync(join(this.folder, name), 'utf8');
       const pod = this.pods.get(component) ?? { manifest, container: undefined, running: '', starts: 0 };
       this.pods.set(component, pod);
+      if (this.hangs && component === 'etcd' && pod.container === undefined && this.#hasApiserver()) continue;
       if (pod.container === undefined) await this.#start(component, pod, manifest);
       else if (pod.manifest !== manifest) await this.#stop(pod);
       pod.manifest = manifest;
@@ -83,8 +86,12 @@ export class FakeKubelet {
     return pod !== undefined;
   }
 
+  #hasApiserver(): boolean {
+    return this.pods.get('kube-apiserver')?.container !== undefined;
+  }
+
   async #stop(pod: FakePod): Promise<void> {
-    if (pod.container !== undefined) await rm(join(this.#proc, String(pod.container.pid)), { recursive: true });
+    if (pod.container !== undefined) rmSync(join(this.#proc, String(pod.container.pid)), { recursive: true });
     pod.container = undefined;
   }
 
@@ -94,13 +101,13 @@ export class FakeKubelet {
     const id = randomBytes(32).toString('hex');
     const pid = this.#nextPid++;
     const folder = join(this.#proc, String(pid));
-    await mkdir(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true });
     const argv = parse(manifest).spec.containers[0].command.map(String);
-    await writeFile(join(folder, 'cmdline'), `${argv.join('\0')}\0`);
-    await writeFile(join(folder, 'cgroup'), `0::/kubepods.slice/kubepods-burstable.slice/cri-containerd-${id}.scope\n`);
+    writeFileSync(join(folder, 'cmdline'), `${argv.join('\0')}\0`);
+    writeFileSync(join(folder, 'cgroup'), `0::/kubepods.slice/kubepods-burstable.slice/cri-containerd-${id}.scope\n`);
     const ticks = Math.floor(this.#clock.nowMs() / 10) - BOOTED_AT * 100;
-    await writeFile(join(folder, 'stat'), `${pid} (${component}) S ${'0 '.repeat(18)}${ticks} 0\n`);
-    await writeFile(join(this.#proc, 'stat'), `cpu 0\nbtime ${BOOTED_AT}\n`);
+    writeFileSync(join(folder, 'stat'), `${pid} (${component}) S ${'0 '.repeat(18)}${ticks} 0\n`);
+    writeFileSync(join(this.#proc, 'stat'), `cpu 0\nbtime ${BOOTED_AT}\n`);
     Object.assign(pod, { container: { id, pid }, running, starts: pod.starts + 1 });
   }
 }

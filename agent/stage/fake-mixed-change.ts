@@ -6,6 +6,7 @@ import type { Detected, DetectedPod } from '../detect/detected.ts';
 import { componentFolder } from '../layout.ts';
 import type { Change, ComponentChange } from '../plan/change.ts';
 import { CHANGE_ID, embedded } from '../plan/placeholders.ts';
+import { refOfPod } from '../process/process-ref.ts';
 import { detectedUnit, file, USER } from './fake-change.ts';
 import { FakeNode } from './fake-node.ts';
 
@@ -126,6 +127,7 @@ export async function makeMixedChange(node: FakeNode): Promise<Change> {
       {
         ...base('etcd', etcd, 'etcd-server'),
         files: [await manifest('etcd', `${manifestOf('etcd')}    - --cert-file=x\n`)],
+        dependants: [{ component: 'kube-apiserver', process: refOfPod(detectedPod(node, 'kube-apiserver')) }],
         memberUpdate: { memberId: '8e9e05c52164694d', before: node.peerUrls, after: ['https://10.0.0.1:2380'] },
       },
       {

@@ -1,6 +1,6 @@
 /** A node for tests of the transaction: real files below a temporary root, a systemd, a kubelet and an etcd membership in memory. */
 import { randomBytes } from 'node:crypto';
-import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { silentLog } from '../../common/log/log.ts';
 import type { CommandResult, RunCommand } from '../../common/run/command.ts';
@@ -111,33 +111,31 @@ export class FakeNode {
   /** What a process of this unit would read now. */
   async configuration(unit: string): Promise<string> {
     const parts = [this.#loaded.get(unit) ?? '(no drop-in)'];
-    if (unit === 'etcd.service')
-      parts.push(await readFile(this.at('/etc/kube-mtls/etcd.env'), 'utf8').catch(() => '-'));
-    parts.push(...(await this.#files(unit.replace('.service', ''))));
+    if (unit === 'etcd.service') parts.push(textAt(this.at('/etc/kube-mtls/etcd.env')) ?? '-');
+    parts.push(...this.#files(unit.replace('.service', '')));
     return parts.join('\n');
   }
 
   /** What a container of this component would read now. */
   async podConfiguration(component: string, manifest: string): Promise<string> {
-    return [manifest, ...(await this.#files(component))].join('\n');
+    return [manifest, ...this.#files(component)].join('\n');
   }
 
   /** The files that a component finds through its link. */
-  async #files(component: string): Promise<string[]> {
+  #files(component: string): string[] {
     const current = join(this.layout.pkiFolder, component, 'current');
-    const names = (await readdir(current).catch(() => [])).sort();
-    return Promise.all(names.map(async (name) => `${name}: ${await readFile(join(current, name), 'utf8')}`));
+    return namesIn(current).map((name) => `${name}: ${readFileSync(join(current, name), 'utf8')}`);
   }
 
   /** Keys beside certificates that are not theirs, through the link. */
   async mismatchedPairs(): Promise<string[]> {
     const wrong: string[] = [];
-    for (const component of await readdir(this.layout.pkiFolder).catch(() => [])) {
+    for (const component of namesIn(this.layout.pkiFolder)) {
       const current = join(this.layout.pkiFolder, component, 'current');
-      for (const name of await readdir(current).catch(() => [])) {
+      for (const name of namesIn(current)) {
         if (!name.endsWith('.key')) continue;
-        const key = await readFile(join(current, name), 'utf8');
-        const certificate = await readFile(join(current, name.replace('.key', '.crt')), 'utf8').catch(() => 'none');
+        const key = readFileSync(join(current, name), 'utf8');
+        const certificate = textAt(join(current, name.replace('.key', '.crt'))) ?? 'none';
         if (key.replace('key', '') !== certificate.replace('certificate', '')) wrong.push(join(current, name));
       }
     }
@@ -148,7 +146,7 @@ export class FakeNode {
   async reload(): Promise<void> {
     this.#loaded = new Map();
     for (const name of this.units.keys()) {
-      const text = await readFile(this.dropIn(name), 'utf8').catch(() => undefined);
+      const text = textAt(this.dropIn(name));
       if (text !== undefined) this.#loaded.set(name, text);
     }
   }
@@ -231,20 +229,30 @@ export class FakeNode {
    */
   async tree(): Promise<Record<string, string>> {
     const entries: Record<string, string> = {};
-    const walk = async (folder: string, shown: string): Promise<void> => {
-      for (const name of (await readdir(folder)).sort()) {
+    const walk = (folder: string, shown: string): void => {
+      for (const name of namesIn(folder)) {
         const path = join(folder, name);
         const label = `${shown}/${name}`;
         if (label === '/var/lib/kube-mtls-agent' || label === '/proc') continue;
-        const stats = await lstat(path);
+        const stats = lstatSync(path);
         const who = `${(stats.mode & 0o7777).toString(8)} ${stats.uid}:${stats.gid}`;
-        if (stats.isSymbolicLink()) entries[label] = `link to ${await readlink(path)}`;
+        if (stats.isSymbolicLink()) entries[label] = `link to ${readlinkSync(path)}`;
         else if (stats.isDirectory()) entries[label] = `folder ${who}`;
-        else entries[label] = `file ${who} ${(await readFile(path)).toString('base64')}`;
-        if (stats.isDirectory()) await walk(path, label);
+        else entries[label] = `file ${who} ${readFileSync(path, 'base64')}`;
+        if (stats.isDirectory()) walk(path, label);
       }
     };
-    await walk(this.layout.root, '');
+    walk(this.layout.root, '');
     return entries;
   }
+}
+
+/** Names in a folder, in order; none where there is no folder. */
+function namesIn(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder).sort() : [];
+}
+
+/** Text of a file; undefined where there is none. */
+function textAt(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
 }

@@ -27,9 +27,12 @@ export async function inspectFile(path: string): Promise<FileState> {
   if (stats === undefined) return { kind: 'absent' };
   if (stats.isSymbolicLink()) return { kind: 'link', target: await readlink(path) };
   if (!stats.isFile()) return { kind: 'other' };
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  // between the two looks it may have become a named pipe, whose writer nobody must wait for
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    const { mode, uid, gid } = await file.stat();
+    const now = await file.stat();
+    if (!now.isFile()) return { kind: 'other' };
+    const { mode, uid, gid } = now;
     const content = await file.readFile();
     return { kind: 'file', content, mark: { sha256: sha256(content), mode: mode & 0o7777, uid, gid } };
   } finally {

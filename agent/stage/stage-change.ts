@@ -126,6 +126,7 @@ async function describe(change: Change, component: ComponentChange, copies: Copy
     memberUpdate: component.memberUpdate ?? null,
     memberUpdateBegun: false,
     processBefore: null,
+    ...(component.dependants === undefined ? {} : { dependants: [...component.dependants] }),
     restartBegun: false,
     restoredInvocationId: null,
   };

@@ -1,9 +1,10 @@
 /** Brings a component's process back to the old files, when the change has disturbed it. */
 import { AppError } from '../../common/errors/app-error.ts';
 import type { Component } from '../../common/names/names.ts';
-import { type PodRef, shortId } from '../process/pod-containers.ts';
+import type { PodRef } from '../process/pod-containers.ts';
 import { showProcess } from '../process/show-process.ts';
 import { awaitContainer } from '../restart/await-container.ts';
+import { endContainer } from '../restart/end-container.ts';
 import { currentContainers } from '../restart/restart-pod.ts';
 import { type RestartedUnit, restartUnit } from '../restart/restart-unit.ts';
 import { showUnit, type UnitState } from '../restart/unit-state.ts';
@@ -110,7 +111,9 @@ async function restorePod(
   record = await restoreManifests(deps, record, component);
   const mayStay = processBefore.invocationId === '' ? undefined : processBefore.invocationId;
   const replaced = new Set(replacedIds);
-  const restarted = await awaitContainer(deps, { component, process, askedAtMs, replaced, mayStay }, signal);
+  const { dependants = [] } = entry;
+  const wanted = { component, process, askedAtMs, replaced, mayStay, dependants };
+  const restarted = await awaitContainer(deps, wanted, signal);
   return { record, restarted };
 }
 
@@ -120,7 +123,7 @@ async function restorePod(
  */
 async function replaceFresh(
   deps: TransactionDeps,
-  { component, takeUp, processBefore }: ComponentRecord,
+  { component, takeUp, processBefore, dependants = [] }: ComponentRecord,
   process: PodRef,
   signal?: AbortSignal,
 ): Promise<RestartedUnit | undefined> {
@@ -128,14 +131,9 @@ async function replaceFresh(
   const fresh = state.activeState === 'active' && state.invocationId !== processBefore?.invocationId;
   if (!fresh || takeUp === 'live') return undefined;
   const askedAtMs = deps.clock.nowMs();
-  deps.log.info('ending a container that started while the change was made', {
-    component,
-    unit: process.pod,
-    detail: shortId(state.invocationId),
-  });
-  // the shell's own kill: not every node has the program. It fails for one that has just ended by itself
-  await deps.run(['sh', '-c', 'kill -TERM "$0"', String(state.mainPid)]);
-  return awaitContainer(deps, { component, process, askedAtMs, replaced: new Set([state.invocationId]) }, signal);
+  await endContainer(deps, process, state, 'TERM', 'it started while the change was made');
+  const wanted = { component, process, askedAtMs, replaced: new Set([state.invocationId]), dependants };
+  return awaitContainer(deps, wanted, signal);
 }
 
 /** True when the process may have read anything of the new files that it does not read again, or ended because of them. */

@@ -40,7 +40,7 @@ function begin(skewMs = 0) {
   } as const;
   const deps = { clock, findings, own, link, skewMs: () => skewMs, probe: async () => assert.fail('nobody is called') };
   const ask = () => askPeers(deps, { ...subject, endpoints: [...subject.endpoints] }, stop.signal);
-  return { link, stop, complain, ask };
+  return { clock, link, stop, complain, ask };
 }
 
 describe('askPeers', () => {
@@ -60,7 +60,7 @@ describe('askPeers', () => {
     [
       'the server fails',
       () => {
-        throw new AppError('unavailable', 'nobody answers');
+        throw new AppError('internal', 'nobody answers');
       },
     ],
     ['the server answers without a check', () => ({})],
@@ -75,6 +75,32 @@ describe('askPeers', () => {
       assert.match(summary, /^the server (could not ask the peers: nobody answers|answered without a check)/);
     });
   }
+
+  it('asks a server again that restarts meanwhile', async () => {
+    const { clock, link, ask } = begin();
+    let calls = 0;
+    link.instead.peers = () => {
+      if (++calls < 3) throw new AppError('unavailable', 'the server is stopping', { retryAfterMs: 5000 });
+      return { check: { kind: CheckKind.PEERS, result: CheckResult.PASSED, summary: '1 peer has no complaint' } };
+    };
+    const answer = ask();
+    await clock.advance(10_000);
+    assert.equal((await answer).result, 'passed');
+    assert.equal(calls, 3);
+  });
+
+  it('fails when the server stays away', async () => {
+    const { clock, link, ask } = begin();
+    link.instead.peers = () => {
+      throw new AppError('unavailable', 'nobody answers');
+    };
+    const answer = ask();
+    await clock.advance(140_000);
+    assert.deepEqual(
+      [(await answer).result, (await answer).summary],
+      ['failed', 'the server could not ask the peers: nobody answers'],
+    );
+  });
 
   it('fails when a component of this very node complains since the change, whatever others say', async () => {
     const { complain, ask } = begin();

@@ -1,7 +1,10 @@
 /** The peers' word on a component that changed: this node's own other components first, then the agents of the other nodes. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
 import { type Component, components } from '../../common/names/names.ts';
+import { Backoff } from '../../common/time/backoff.ts';
+import type { CheckPeersRequestSchema, CheckPeersResponse } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import type { FindingLog } from '../journal/finding-log.ts';
 import { complaintsAbout } from '../journal/peer-complaints.ts';
 import type { ServerLink } from '../link/server-link.ts';
@@ -32,11 +35,12 @@ export interface PeersDeps extends LiveDeps {
   skewMs(): number;
 }
 
-/** The server waits for the peers as long as it settles; this is the most that it may take. */
+/** The server waits for the peers as long as it settles; this is the most that one call may take, and the longest that calls are repeated. */
 const DEADLINE_MS = 120_000;
 
 /**
- * Asks, and waits for the answer. Without the server's word nothing is confirmed: an error of the call is a failed check.
+ * Asks, and waits for the answer; a server that restarts meanwhile is asked again. Without its word nothing is confirmed: an error
+ * of the call is a failed check.
  *
  * @throws AbortError when the signal fires
  */
@@ -44,17 +48,9 @@ export async function askPeers(deps: PeersDeps, subject: PeersSubject, signal: A
   const { component, endpoints, sinceMs, serial, permitId } = subject;
   let remote: CheckOutcome | undefined;
   try {
-    const { agent } = await deps.link.calls();
-    const response = await agent.checkPeers(
-      {
-        permitId,
-        component: components.toNumber(component),
-        endpoints,
-        since: timestampFromMs(sinceMs - deps.skewMs()),
-        serial,
-      },
-      { signal, deadlineMs: DEADLINE_MS },
-    );
+    const since = timestampFromMs(sinceMs - deps.skewMs());
+    const request = { permitId, component: components.toNumber(component), endpoints, since, serial };
+    const response = await askServer(deps, request, signal);
     remote = response.check === undefined ? undefined : checkOutcome(response.check);
   } catch (error) {
     signal.throwIfAborted();
@@ -72,6 +68,26 @@ export async function askPeers(deps: PeersDeps, subject: PeersSubject, signal: A
     summary: `components on this node complain about ${component}: ${complaints[0]?.cause}`,
     evidence: [...complaints, ...remote.evidence],
   };
+}
+
+/** Nobody has judged while the server is away, or while it has nobody to ask. */
+async function askServer(
+  { link, clock }: PeersDeps,
+  request: MessageInitShape<typeof CheckPeersRequestSchema>,
+  signal: AbortSignal,
+): Promise<CheckPeersResponse> {
+  const backoff = new Backoff({ firstMs: 1_000, maxMs: 10_000 });
+  const endMs = clock.nowMs() + DEADLINE_MS;
+  for (;;) {
+    try {
+      const { agent } = await link.calls();
+      return await agent.checkPeers(request, { signal, deadlineMs: DEADLINE_MS });
+    } catch (error) {
+      const { reason, retryAfterMs } = AppError.from(error);
+      if (reason !== 'unavailable' || clock.nowMs() >= endMs) throw error;
+      await backoff.wait(clock, signal, retryAfterMs);
+    }
+  }
 }
 
 function failed(summary: string): CheckOutcome {

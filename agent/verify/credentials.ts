@@ -1,10 +1,10 @@
 /** Client certificates with which the checks call components. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppError } from '../../common/errors/app-error.ts';
+import { AppError, messageOf } from '../../common/errors/app-error.ts';
 import { parseCertificates } from '../../common/x509/certificate.ts';
 import { generateKey } from '../../common/x509/keys.ts';
 import { createAuthority, newSerial, signCertificate } from '../../common/x509/sign.ts';
+import { readSource } from '../detect/source-file.ts';
 import type { ClientCredentials } from './probe.ts';
 
 /** Half the lifetime of a stranger's certificate, in milliseconds. */
@@ -31,15 +31,15 @@ export async function readCredentialFiles(certFile: string, keyFile: string): Pr
 }
 
 /**
- * Reads a text file.
+ * Reads a text file. Its place may belong to the component's user: a named pipe or a device is refused instead of waited for.
  *
  * @throws AppError not-found when it cannot be read
  */
 export async function readPem(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    return (await readSource(path)).text;
   } catch (error) {
-    throw new AppError('not-found', `${path} cannot be read: check that it exists`, { cause: error });
+    throw new AppError('not-found', `${path} cannot be read: ${messageOf(error)}`, { cause: error });
   }
 }
 

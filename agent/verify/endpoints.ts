@@ -108,11 +108,6 @@ export function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::' || host === '';
 }
 
-/** True for an address or name that only this node reaches. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\./.test(host);
-}
-
 /** A listener on all addresses is reached by loopback, and is verified by the name under which others know it. */
 function listeners(listen: string, advertised: string | undefined, target: Target): Endpoint[] {
   const knownAs = endpointsOfUrls(advertised ?? '')
@@ -142,5 +137,5 @@ function withoutBrackets(host: string): string {
 function textOf(config: unknown, key: string): string | undefined {
   if (typeof config !== 'object' || config === null) return undefined;
   const value: unknown = Reflect.get(config, key);
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
+  return ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : undefined;
 }

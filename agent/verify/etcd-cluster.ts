@@ -2,10 +2,11 @@
 
 import { AppError } from '../../common/errors/app-error.ts';
 import type { DetectedEtcd } from '../detect/detected.ts';
+import { isLoopback } from '../journal/host-port.ts';
 import type { LiveDeps } from './check-handshake.ts';
 import type { CheckOutcome } from './checks.ts';
 import { readCredentialFiles, readCredentials } from './credentials.ts';
-import { type Endpoint, endpointOfUrl, etcdClientEndpoints, hostPort, isLoopback } from './endpoints.ts';
+import { type Endpoint, endpointOfUrl, etcdClientEndpoints, hostPort } from './endpoints.ts';
 import { settingsAfter } from './etcd-handshake.ts';
 import { type EtcdAccess, etcdHealth, isHealthy, listMembers } from './etcd-members.ts';
 import { type Expectation, rootsOf } from './expectation.ts';

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { silentLog } from '../../common/log/log.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
+import { until } from '../../common/time/until-for-tests.ts';
 import type { SpawnProgram } from '../journal/spawn-program.ts';
 import type { ProcessRef } from '../process/process-ref.ts';
 import { detectedEtcd } from './detected-for-tests.ts';
@@ -20,13 +21,15 @@ type Entry = [minutesAgo: number, message: string];
 /** Judges an etcd by its journal; with a cursor it was just restarted, else it started so many minutes ago. */
 async function judge(
   entries: Entry[],
-  running: { cursor?: string; startedMinutesAgo?: number; live?: boolean; process?: ProcessRef } = {},
+  running: { cursor?: string; startedMinutesAgo?: number; live?: boolean; process?: ProcessRef; endless?: string } = {},
 ) {
   const argvs: string[][] = [];
   const spawn: SpawnProgram = (argv) => {
     argvs.push([...argv]);
+    const killed = Promise.withResolvers<void>();
     async function* stdout() {
       if (argv[1] === '--sync') return;
+      if (argv.at(-1) === running.endless) return await killed.promise;
       for (const [index, [minutesAgo, message]] of entries.entries()) {
         const fields = {
           ...{ __CURSOR: `c${index}`, __REALTIME_TIMESTAMP: `${(nowMs - minutesAgo * MINUTE) * 1000}`, _PID: '87' },
@@ -35,10 +38,10 @@ async function judge(
         yield Buffer.from(`${JSON.stringify(fields)}\n`);
       }
     }
-    return { stdout: stdout(), ended: Promise.resolve({ code: 0, stderr: '' }), kill() {} };
+    return { stdout: stdout(), ended: Promise.resolve({ code: 0, stderr: '' }), kill: killed.resolve };
   };
   const clock = new FakeClock(nowMs);
-  const verdict = await judgeProcess({
+  const judging = judgeProcess({
     journal: { spawn, clock, log: silentLog },
     clock,
     addresses: () => ['10.0.0.1'],
@@ -58,7 +61,11 @@ async function judge(
     },
     new AbortController().signal,
   );
-  return { ...verdict, place: argvs.at(-1)?.at(-1) };
+  if (running.endless !== undefined) {
+    await until(() => argvs.at(-1)?.at(-1) === running.endless);
+    await clock.advance(MINUTE);
+  }
+  return { ...(await judging), place: argvs.at(-1)?.at(-1) };
 }
 
 const lines = (minutesAgo: number): Entry[] => serving.split('\n').map((line) => [minutesAgo, line]);
@@ -90,6 +97,14 @@ describe('judgeProcess', () => {
     assert.equal((await judge([harmless], started)).result, 'skipped');
     assert.equal((await judge([], started)).result, 'skipped');
     assert.equal((await judge([harmless, [4, refusedBy('10.0.0.1:4')]], started)).result, 'failed');
+  });
+
+  it('reads what was lately alone of a journal that takes too long from the start', async () => {
+    const since = (minutes: number) => `--since=@${(nowMs - minutes * MINUTE) / 1000 - 1}`;
+    const started = { startedMinutesAgo: 100_000, endless: since(100_000) };
+    const { result, place } = await judge([[5, '{"level":"info","msg":"compacted"}']], started);
+    assert.deepEqual([result, place], ['skipped', since(10)]);
+    assert.equal((await judge([[5, refusedBy('127.0.0.1:4')]], started)).result, 'failed');
   });
 
   describe('of a process that was left running', () => {

@@ -1,4 +1,5 @@
 /** The journal check of a process: what it wrote since its restart or its new files, or, for one that runs for longer, lately. */
+import { AppError } from '../../common/errors/app-error.ts';
 import type { Clock } from '../../common/time/clock.ts';
 import { classify } from '../journal/classify.ts';
 import type { JournalEntry } from '../journal/journal-entry.ts';
@@ -26,9 +27,14 @@ export function judgeProcess({ journal, clock, addresses }: JudgeDeps): VerifyDe
     if (process.kind === 'none') {
       return { kind: 'journal', result: 'skipped', summary: 'nothing runs that would write', evidence: [] };
     }
-    const entries = await readLog(journal, process, { cursor, startedAtMs, signal });
     const lately = clock.nowMs() - LATELY_MS;
     const old = cursor === '' && startedAtMs < lately;
+    const read = (sinceMs: number) => readLog(journal, process, { cursor, startedAtMs: sinceMs, signal });
+    const entries = await read(startedAtMs).catch((error: unknown) => {
+      // of a process that runs for months there may be more than can be read
+      if (old && AppError.from(error).reason === 'deadline') return read(lately);
+      throw error;
+    });
     const counts = (entry: JournalEntry) =>
       !old || entry.realtimeMs >= lately || classify(component, entry)?.role === 'success';
     const outcome = judgeJournal({
@@ -42,10 +48,10 @@ export function judgeProcess({ journal, clock, addresses }: JudgeDeps): VerifyDe
       peersExpected: [],
     });
     const silent = outcome.result === 'failed' && outcome.evidence.every(({ cause }) => cause === '');
-    // journald drops old entries, and the sign of success is among the oldest of a process
+    // journald drops old entries, or they are too many, and the sign of success is among the oldest of a process
     const begun = entries[0] !== undefined && entries[0].realtimeMs <= startedAtMs + BEGIN_MS;
     if (!old || begun || !silent) return outcome;
-    const summary = `the journal of ${unit} does not reach back to its start; nothing lately speaks against its certificates`;
+    const summary = `the journal of ${unit} was not read back to its start; nothing lately speaks against its certificates`;
     return { ...outcome, result: 'skipped', summary };
   };
 }

@@ -20,6 +20,6 @@ export function isSelfMade(detected: Server): boolean {
   if (detected.effectiveFlags.has('tls-cert-file')) return false;
   if (detected.component !== 'kubelet') return true;
   const bootstraps =
-    kubeletSetting(detected, 'serverTLSBootstrap') ?? detected.effectiveFlags.get('rotate-server-certificates')?.at(-1);
+    detected.effectiveFlags.get('rotate-server-certificates')?.at(-1) ?? kubeletSetting(detected, 'serverTLSBootstrap');
   return (kubeletSetting(detected, 'tlsCertFile') ?? '') === '' && bootstraps !== 'true';
 }

@@ -21,6 +21,7 @@ import { AppError, messageOf } from '../errors/app-error.ts';
 import type { Log } from '../log/log.ts';
 import { serviceDefinition } from './service-definition.ts';
 import { codeName, toStatus } from './status.ts';
+import { hasValidTimes } from './valid-times.ts';
 
 /** What is known of a call before anybody looked who calls. */
 export interface CallContext {
@@ -92,12 +93,14 @@ function unary<Caller>(
   options: ServiceOptions<Caller>,
 ): UntypedHandleCall {
   return (call: ServerUnaryCall<Uint8Array, Message>, callback: sendUnaryData<Message>) => {
-    void answer(method, call, options, async (context, caller) =>
+    answer(method, call, options, async (context, caller) =>
       create(method.output, await run(decode(method, call.request), context, caller)),
-    ).then(
-      (response) => callback(null, response),
-      (error: unknown) => callback(toStatus(AppError.from(error))),
-    );
+    )
+      .then(
+        (response) => callback(null, response),
+        (error: unknown) => callback(toStatus(AppError.from(error))),
+      )
+      .catch((error: unknown) => unsent(method, options, error));
   };
 }
 
@@ -114,16 +117,18 @@ function bidi<Caller>(method: DescMethod, run: AnyHandler<Caller>, options: Serv
         for await (const bytes of iteratorOf(call)) yield decode(method, bytes);
       },
     };
-    void answer(method, call, options, (context, caller) => run(stream, context, caller)).then(
-      () => {
-        open = false;
-        call.end();
-      },
-      (error: unknown) => {
-        open = false;
-        call.emit('error', toStatus(AppError.from(error)));
-      },
-    );
+    answer(method, call, options, (context, caller) => run(stream, context, caller))
+      .then(
+        () => {
+          open = false;
+          call.end();
+        },
+        (error: unknown) => {
+          open = false;
+          call.emit('error', toStatus(AppError.from(error)));
+        },
+      )
+      .catch((error: unknown) => unsent(method, options, error));
   };
 }
 
@@ -156,6 +161,11 @@ async function answer<Caller, Result>(
   }
 }
 
+/** What grpc-js throws while it sends must not end the process, and the calls of everybody else with it. */
+function unsent<Caller>(method: DescMethod, { log }: ServiceOptions<Caller>, error: unknown): void {
+  log.error('answer not sent', { method: `${method.parent.typeName}/${method.name}`, error });
+}
+
 function iteratorOf(call: ServerDuplexStream<Uint8Array, Message>): AsyncIterable<Uint8Array> {
   return call.iterator({ destroyOnReturn: false });
 }
@@ -181,6 +191,12 @@ function hostOf(peer: string): string {
 }
 
 function decode(method: DescMethod, bytes: Uint8Array): Message {
+  const message = decodeAny(method, bytes);
+  if (hasValidTimes(message)) return message;
+  throw new AppError('invalid-request', 'the request has a time outside the years 1 to 9999');
+}
+
+function decodeAny(method: DescMethod, bytes: Uint8Array): Message {
   try {
     return fromBinary(method.input, bytes);
   } catch (error) {

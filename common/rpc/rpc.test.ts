@@ -51,6 +51,7 @@ const handlers: Handlers<typeof AgentService.method, string> = {
   async acquireRestartPermit(request, call) {
     asked.push(`${request.reason} ${call.address}`);
     if (request.reason === 'bug') throw new TypeError('secret detail');
+    if (request.reason.startsWith('refuse ')) throw new AppError('policy-refused', request.reason);
     if (request.reason === 'busy') throw new AppError('unavailable', 'held by w2', { retryAfterMs: 2500 });
     if (request.reason === 'hang') await once(call.signal, 'abort');
     return { permitId: `for ${request.reason}` };
@@ -93,6 +94,32 @@ describe('rpc', () => {
     assert.equal(error.message.includes('secret'), false);
     assert.ok(logged.some(([message, fields]) => message === 'call failed' && String(fields.error).includes('secret')));
     assert.equal((await client.calls.acquireRestartPermit({ reason: 'again' })).permitId, 'for again');
+    client.close();
+  });
+
+  it('lives on when it cuts a refusal through a character', async () => {
+    const client = await agent(fleet);
+    const what = `${'\u{1f600}'.repeat(1200)}`;
+    const error = await failure(client.calls.acquireRestartPermit({ reason: `refuse ${what}` }));
+    assert.equal(error.reason, 'policy-refused');
+    assert.ok(error.message.startsWith(`refuse ${what.slice(0, 1900)}`));
+    assert.equal((await client.calls.acquireRestartPermit({ reason: 'again' })).permitId, 'for again');
+    client.close();
+  });
+
+  it('refuses a time that no calendar has, in a call and in a stream', async () => {
+    const client = await agent(fleet);
+    const never = { seconds: 10n ** 13n, nanos: 0 };
+    assert.equal((await failure(client.calls.checkPeers({ since: never }))).reason, 'invalid-request');
+    for (const nodeTime of [never, { seconds: -(10n ** 13n), nanos: 0 }, { seconds: 0n, nanos: -1 }]) {
+      const stream = client.calls.session();
+      stream.write({ message: { case: 'heartbeat', value: { nodeTime } } });
+      const { reason, message } = await failure(drain(stream));
+      assert.deepEqual([reason, message], ['invalid-request', 'the request has a time outside the years 1 to 9999']);
+    }
+    assert.deepEqual(await client.calls.checkPeers({ since: { seconds: 253_402_300_799n, nanos: 999_999_999 } }), {
+      $typeName: 'kubemtls.v1.CheckPeersResponse',
+    });
     client.close();
   });
 

@@ -52,10 +52,14 @@ export interface WireStatus {
   metadata: Metadata;
 }
 
-/** Status of an error. Internal errors get a fixed text, so that nothing of the server leaks. */
+/**
+ * Status of an error. Internal errors get a fixed text, so that nothing of the server leaks. A text that ends in half a surrogate
+ * pair, as a cut one may, would make grpc-js throw.
+ */
 export function toStatus(error: AppError): WireStatus {
   const code = CODES[error.reason];
-  const message = error.reason === 'internal' ? INTERNAL_MESSAGE : error.message.slice(0, MAX_MESSAGE_CHARS);
+  const message =
+    error.reason === 'internal' ? INTERNAL_MESSAGE : error.message.slice(0, MAX_MESSAGE_CHARS).toWellFormed();
   const details = [anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { reason: error.reason, domain: DOMAIN }))];
   if (error.retryAfterMs !== undefined) {
     const retryDelay = durationFromMs(Math.max(0, Math.round(error.retryAfterMs)));

@@ -72,6 +72,11 @@ describe('a request that is signed well', () => {
       () => forged({ subject: rawName('utf8', 'w1\0') }),
       /control characters/,
     ],
+    [
+      'half a surrogate pair',
+      () => forged({ subject: decodeDer(Buffer.from('300d310b300906035504031e02d800', 'hex')) }),
+      /half a surrogate pair/,
+    ],
     ['UTF-8 that is none', () => forged({ subject: rawName('utf8', '\xff\xfe') }), /malformed/],
     [
       'bytes above ASCII in a PrintableString',

@@ -66,6 +66,7 @@ function attribute(type: string, value: string): Asn1 {
 function textOf(value: Asn1 | undefined): string {
   const text = decodeText(value);
   if (hasControl(text)) throw refusal('a name in the bytes has control characters');
+  if (!text.isWellFormed()) throw refusal('a name in the bytes has half a surrogate pair');
   return text;
 }
 

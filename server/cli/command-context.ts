@@ -8,6 +8,8 @@ import { type ConnectOptions, connectOperator, type Operator } from './connect.t
 export interface CommandContext {
   clock: Clock;
   write(text: string): void;
+  /** Beside the answer: for a person, and never part of what a program reads. */
+  warn(text: string): void;
 }
 
 /** Options of a command as commander reads them. */
@@ -33,8 +35,9 @@ export async function callAndPrint<Desc extends DescMessage>(
   format: (answer: MessageShape<Desc>) => string,
 ): Promise<void> {
   const options = command.optsWithGlobals<GlobalOptions>();
-  const operator = await connectOperator(options);
+  const operator = await connectOperator(options, context.clock.nowMs());
   try {
+    if (operator.notice !== undefined) context.warn(operator.notice);
     const answer = await call(operator);
     const json = options.output === 'json';
     context.write(

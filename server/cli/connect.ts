@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { AppError, messageOf } from '../../common/errors/app-error.ts';
 import { createClient, type ServiceClient } from '../../common/rpc/client.ts';
 import { openConnection, type Transport } from '../../common/rpc/connection.ts';
+import { type Certificate, parseCertificate } from '../../common/x509/certificate.ts';
+import { lifeAtMs } from '../../common/x509/life.ts';
 import { AuthorityService } from '../../proto/gen/kubemtls/v1/authority_pb.js';
 import { FleetService } from '../../proto/gen/kubemtls/v1/fleet_pb.js';
 import { RolloutService } from '../../proto/gen/kubemtls/v1/rollout_pb.js';
@@ -27,6 +29,8 @@ export interface Operator {
   fleet: ServiceClient<typeof FleetService.method>;
   tokens: ServiceClient<typeof TokenService.method>;
   rollout: ServiceClient<typeof RolloutService.method>;
+  /** What the operator should do about the credentials; undefined while they last. */
+  notice: string | undefined;
   close(): void;
 }
 
@@ -35,23 +39,41 @@ const FLEET_PORT = 9444;
 /**
  * Connects with the first call.
  *
- * @throws AppError 'unauthenticated' when the credentials cannot be read
+ * @param nowMs milliseconds since the epoch
+ * @throws AppError 'unauthenticated' when the credentials cannot be read, or have ended
  */
-export async function connectOperator(options: ConnectOptions): Promise<Operator> {
+export async function connectOperator(options: ConnectOptions, nowMs: number): Promise<Operator> {
   const folder = options.credentials;
-  const connection = openConnection({
-    ...(await placeOf(options)),
-    rootsPem: await readCredential(join(folder, 'ca.crt')),
-    certPem: await readCredential(join(folder, 'admin.crt')),
-    keyPem: await readCredential(join(folder, 'admin.key')),
-  });
+  const rootsPem = await readCredential(join(folder, 'ca.crt'));
+  const certPem = await readCredential(join(folder, 'admin.crt'));
+  const keyPem = await readCredential(join(folder, 'admin.key'));
+  const notice = endingOf(certPem, join(folder, 'admin.crt'), nowMs);
+  const connection = openConnection({ ...(await placeOf(options)), rootsPem, certPem, keyPem });
   return {
     authorities: createClient(AuthorityService, connection),
     fleet: createClient(FleetService, connection),
     tokens: createClient(TokenService, connection),
     rollout: createClient(RolloutService, connection),
+    notice,
     close: () => connection.close(),
   };
+}
+
+/** From two thirds of its life on, when init replaces it. */
+function endingOf(certPem: string, path: string, nowMs: number): string | undefined {
+  const { notBefore, notAfter } = readCertificate(certPem, path);
+  const next = 'run the "kube-mtls-server init" of this fleet again on the server, it makes another';
+  const end = notAfter.toISOString();
+  if (nowMs > notAfter.getTime()) throw new AppError('unauthenticated', `${path} ended ${end}: ${next}`);
+  return nowMs > lifeAtMs({ notBefore, notAfter }, 2 / 3) ? `${path} ends ${end}: ${next}` : undefined;
+}
+
+function readCertificate(certPem: string, path: string): Certificate {
+  try {
+    return parseCertificate(certPem);
+  } catch (error) {
+    throw new AppError('unauthenticated', `${path} holds no certificate: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** Given, the address alone counts; else the configuration tells the port, and the name in the server's certificate. */

@@ -23,6 +23,7 @@ import {
   stateText,
   time,
 } from './format.ts';
+import { addRemoveNode } from './remove-node.ts';
 import { formatTable, printable } from './table.ts';
 
 /** Adds the commands. */
@@ -59,7 +60,7 @@ export function addFleetCommands(program: Command, context: CommandContext): voi
       ),
     );
 
-  program
+  const node = program
     .command('node')
     .description('one node: its components with their checks and evidence, its certificates')
     .argument('<name>', 'name of the node')
@@ -72,6 +73,7 @@ export function addFleetCommands(program: Command, context: CommandContext): voi
         (answer) => nodePage(answer, context.clock.nowMs()),
       ),
     );
+  addRemoveNode(node, context);
 }
 
 function fleetPage(answer: GetFleetStatusResponse, nowMs: number): string {
@@ -98,7 +100,8 @@ function fleetPage(answer: GetFleetStatusResponse, nowMs: number): string {
 function nodePage(answer: GetNodeResponse, nowMs: number): string {
   const { node } = answer;
   if (node === undefined) return '';
-  const seen = node.online ? 'online' : `offline, seen ${fromNow(node.lastSeenAt, nowMs)}`;
+  const away = node.removed ? 'removed' : 'offline';
+  const seen = node.online ? 'online' : `${away}, seen ${fromNow(node.lastSeenAt, nowMs)}`;
   const certificates = answer.certificates.map((it) => [
     it.path,
     it.consumer,

@@ -44,8 +44,9 @@ export const resultText = (result: CheckResult): string => (checkResults.toWord(
 /** Rows of the fleet table: a line per component, the node's own fields on its first. */
 export function nodeRows(nodes: readonly NodeSummary[], nowMs: number): string[][] {
   return nodes.flatMap((node) => {
-    const seen = node.online ? 'yes' : `no, seen ${fromNow(node.lastSeenAt, nowMs)}`;
-    const own = [node.name, roleText(node.role), node.addresses.join(','), seen, fromNow(node.nextExpiry, nowMs)];
+    const seen = `seen ${fromNow(node.lastSeenAt, nowMs)}`;
+    const online = node.removed ? `removed, ${seen}` : node.online ? 'yes' : `no, ${seen}`;
+    const own = [node.name, roleText(node.role), node.addresses.join(','), online, fromNow(node.nextExpiry, nowMs)];
     const lines = node.components.map((it) => [componentText(it.component), stateText(it.state), it.reason]);
     const [first = ['-', '-', ''], ...more] = lines;
     return [[...own, ...first], ...more.map((line) => ['', '', '', '', '', ...line])];

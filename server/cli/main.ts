@@ -23,6 +23,9 @@ const context: CommandContext = {
   write: (text) => {
     process.stdout.write(text);
   },
+  warn: (text) => {
+    process.stderr.write(`kube-mtls: ${text}\n`);
+  },
 };
 
 const program = withGlobalOptions(new Command('kube-mtls'))

@@ -7,8 +7,9 @@ import { generateKey, type PrivateKey, publicKeyPin } from '../../common/x509/ke
 import { EnrollNodeRequestSchema } from '../../proto/gen/kubemtls/v1/enrollment_pb.js';
 import { NodeRole } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import type { Authorities } from '../authority/authorities.ts';
+import { removeNode } from '../fleet/remove-node.ts';
 import { sampleAuthorities, sampleCsr, startMs } from '../policy/policy-for-tests.ts';
-import { sampleNode } from '../store/store-contract.ts';
+import { sampleIntent } from '../store/store-contract.ts';
 import { type EnrolFixture, enrolFixture, minuteMs, refused, secret } from './enrol-for-tests.ts';
 import { createEnrolNode } from './enrol-node.ts';
 
@@ -83,12 +84,6 @@ describe('enrolNode, once more', () => {
       assert.equal((await fixture.store.getNode('w1'))?.identityPin, publicKeyPin(otherKey.publicKey));
     });
 
-    it('gives a revoked one nothing, even on such a word', async () => {
-      await fixture.store.enrol({ node: sampleNode({ revoked: true }), useToken: undefined });
-      await fixture.token({ allowReenroll: true, nodeNames: ['w1'] });
-      await assert.rejects(fixture.attempt(), refused('node-revoked', /w1/));
-    });
-
     it('lets one of two win that ask at once', async () => {
       await fixture.token({ maxUses: 5 });
       const results = await Promise.allSettled([fixture.attempt(), fixture.attempt({ key: otherKey })]);
@@ -98,6 +93,65 @@ describe('enrolNode, once more', () => {
       );
       assert.equal((await fixture.store.getNode('w1'))?.identityPin, publicKeyPin(key.publicKey));
     });
+  });
+
+  describe('of a node that was removed', () => {
+    const back = { allowReenroll: true, nodeNames: ['w1'] };
+    const withToken = { authorization: `Bearer token002.${secret}` };
+    beforeEach(async () => {
+      await fixture.token({ maxUses: 5 });
+      await fixture.attempt();
+      await fixture.store.updateNode('w1', { revoked: true });
+    });
+
+    it('refuses it without such a word, with the same token and key at once too', async () => {
+      await fixture.token({ id: 'token002' });
+      for (const fields of [{}, { key: otherKey }, withToken, { ...withToken, key: otherKey }]) {
+        await assert.rejects(fixture.attempt(fields), refused('node-revoked', /w1 was removed .*--allow-reenroll/));
+      }
+      assert.equal((await fixture.store.getNode('w1'))?.revoked, true);
+    });
+
+    it('refuses the keys that it had, on such a word too, and says what to do', async () => {
+      await fixture.store.recordIntents([
+        sampleIntent({ holder: 'w1', serial: 'aa', publicKeyPin: publicKeyPin(otherKey.publicKey) }),
+      ]);
+      await fixture.token({ id: 'token002', ...back });
+      for (const each of [key, otherKey]) {
+        await assert.rejects(fixture.attempt({ ...withToken, key: each }), refused('node-revoked', /pending\.key/));
+      }
+      assert.equal((await fixture.store.getNode('w1'))?.revoked, true);
+      assert.equal((await fixture.store.getToken('token002'))?.uses, 0);
+    });
+
+    it('takes it back with a new key on the word of an operator', async () => {
+      await fixture.token({ id: 'token002', ...back });
+      assert.ok((await fixture.attempt({ ...withToken, key: otherKey })).certificatePem);
+      const node = await fixture.store.getNode('w1');
+      assert.deepEqual([node?.revoked, node?.identityPin], [false, publicKeyPin(otherKey.publicKey)]);
+      assert.match((await fixture.events('enrol.accepted'))[0]?.message ?? '', /again, after its removal$/);
+      assert.ok((await fixture.attempt({ ...withToken, key: otherKey })).certificatePem, 'the answer may be lost');
+    });
+
+    it('has its address no more: another node may have it', async () => {
+      assert.deepEqual((await fixture.attempt({ name: 'w2', key: otherKey })).addresses, ['10.0.0.11']);
+    });
+  });
+
+  it('does not write a node back that is removed while it enrols', async () => {
+    await fixture.token({ maxUses: 5 });
+    await fixture.attempt();
+    let removed: Promise<void> | undefined;
+    const listNodes = async () => {
+      removed = removeNode('w1', { actor: 'admin/boss', source: '' }, fixture.removal);
+      await new Promise(setImmediate); // time enough for it to come in between, if it could
+      return fixture.store.listNodes();
+    };
+    const enrolNode = createEnrolNode({ ...fixture.deps, store: { ...fixture.store, listNodes } });
+    const request = create(EnrollNodeRequestSchema, { nodeName: 'w1', csr: sampleCsr(key) });
+    await enrolNode({ authorization: `Bearer token001.${secret}`, address: '10.0.0.11' }, request);
+    await (removed ?? assert.fail('it was not removed meanwhile'));
+    assert.equal((await fixture.store.getNode('w1'))?.revoked, true);
   });
 
   it('finishes after a crash between record and signature, when the node asks again', async () => {

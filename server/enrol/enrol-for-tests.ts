@@ -5,13 +5,14 @@ import { FakeClock } from '../../common/time/fake-clock.ts';
 import type { PrivateKey } from '../../common/x509/keys.ts';
 import { EnrollNodeRequestSchema, type EnrollNodeResponse } from '../../proto/gen/kubemtls/v1/enrollment_pb.js';
 import type { Authorities } from '../authority/authorities.ts';
-import type { IssueDeps } from '../issue/issue-deps.ts';
+import type { RemoveNodeDeps } from '../fleet/remove-node.ts';
 import { sampleConfig, sampleCsr, startMs } from '../policy/policy-for-tests.ts';
 import { openSqliteStore } from '../store/sqlite-store.ts';
 import type { EventRow, Store, TokenRecord } from '../store/store.ts';
 import { sampleToken } from '../store/store-contract.ts';
 import { hashSecret } from '../token/token-text.ts';
-import { createEnrolNode } from './enrol-node.ts';
+import { createEnrolNode, type EnrolDeps } from './enrol-node.ts';
+import { createTurns } from './in-turn.ts';
 
 /** Secret of every token of the fixture. */
 export const secret = 'a1'.repeat(16);
@@ -30,7 +31,9 @@ export interface Attempt {
 export interface EnrolFixture {
   clock: FakeClock;
   store: Store;
-  deps: IssueDeps;
+  deps: EnrolDeps;
+  /** A removal of nodes beside it, of which nothing but the store remembers anything. */
+  removal: RemoveNodeDeps;
   /** Inserts a token, token001 for any worker from anywhere, once, for an hour, unless told otherwise. */
   token(fields?: Partial<TokenRecord>): Promise<void>;
   attempt(fields?: Attempt): Promise<EnrollNodeResponse>;
@@ -41,12 +44,22 @@ export interface EnrolFixture {
 export function enrolFixture(authorities: Authorities, key: PrivateKey): EnrolFixture {
   const clock = new FakeClock(startMs);
   const store = openSqliteStore(':memory:', clock);
-  const deps = { store, authorities, config: sampleConfig(), clock };
+  const inTurn = createTurns();
+  const deps = { store, authorities, config: sampleConfig(), clock, inTurn };
   const enrolNode = createEnrolNode(deps);
   return {
     clock,
     store,
     deps,
+    removal: {
+      store,
+      fleet: { noteNode: () => {}, keepOnly: async () => [] },
+      sessions: { end: () => {} },
+      permits: { list: () => [], release: async () => {} },
+      rotation: { check: async () => {} },
+      pushSettings: async () => {},
+      inTurn,
+    },
     token: (fields = {}) =>
       store.insertToken(
         sampleToken({

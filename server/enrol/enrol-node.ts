@@ -19,6 +19,7 @@ import type { NodeRecord, TokenRecord } from '../store/store.ts';
 import { parseBearer } from '../token/token-text.ts';
 import { assertAllows, assertUsable, auditText, authenticateToken, type BootstrapCall } from './check-token.ts';
 import { EnrolThrottle } from './enrol-throttle.ts';
+import type { InTurn } from './in-turn.ts';
 import { nodeAddresses } from './node-addresses.ts';
 
 /** Answers EnrollNode. Rejects unauthenticated, policy-refused, invalid-request, conflict, node-revoked, rate-limited. */
@@ -27,21 +28,20 @@ export type EnrolNode = (call: BootstrapCall, request: EnrollNodeRequest) => Pro
 /** How long the same token with the same key may come again. */
 const retryWindowMs = 10 * 60_000;
 
-/** Makes the handler. It remembers who failed, and decides on one enrolment at a time, so that no two take one name. */
-export function createEnrolNode(deps: IssueDeps): EnrolNode {
-  const throttle = new EnrolThrottle(deps.clock);
-  let last: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(step: () => Promise<T>): Promise<T> => {
-    const turn = last.then(step, step);
-    last = turn;
-    return turn;
-  };
+/** What enrolments need. */
+export interface EnrolDeps extends IssueDeps {
+  /** One enrolment at a time, so that no two take one name, and none while a node is removed. */
+  inTurn: InTurn;
+}
 
+/** Makes the handler. It remembers who failed. */
+export function createEnrolNode(deps: EnrolDeps): EnrolNode {
+  const throttle = new EnrolThrottle(deps.clock);
   return async (call, request) => {
     throttle.assertSource(call.address);
     try {
       const token = await authenticateToken({ store: deps.store, throttle }, call);
-      return await inTurn(() => enrol(deps, token.id, call, request));
+      return await deps.inTurn(() => enrol(deps, token.id, call, request));
     } catch (thrown) {
       const error = AppError.from(thrown);
       if (error.reason === 'rate-limited') throw error; // neither counted nor audited: it must cost nothing
@@ -74,16 +74,14 @@ async function enrol(
   const known = await deps.store.getNode(nodeName);
   const retried = isRetry(known, token, csr, nowMs) ? known : undefined;
   if (retried === undefined) assertUsable(token, nowMs);
-  assertNameFree(known, token, csr);
+  const keyHolder = await deps.store.holderOfKey(csr.publicKeyPin);
+  if (known?.revoked) assertMayReturn(known, token, keyHolder);
+  else assertNameFree(known, token, csr);
 
   // 3. policy
   const addresses = nodeAddresses(nodeName, token, call.address, await deps.store.listNodes());
   assertNotApiServer({ name: nodeName, addresses }, token.role, config);
-  const keyHolder = await deps.store.holderOfKey(csr.publicKeyPin);
-  const approval = approveIdentity(
-    { node: { name: nodeName, revoked: known?.revoked ?? false }, csr, keyHolder },
-    policyContext(deps),
-  );
+  const approval = approveIdentity({ node: { name: nodeName, revoked: false }, csr, keyHolder }, policyContext(deps));
 
   // 4. serial and intent recorded and audited
   const context = { actor: `token/${token.id}`, source: call.address, changeId: '' };
@@ -96,6 +94,7 @@ async function enrol(
     addresses,
     identityPin: csr.publicKeyPin,
     identitySerial: only(intents).serial,
+    identityBefore: '',
     identityNotAfterMs: approval.fields.notAfter.getTime(),
     enrolledAtMs: retried?.enrolledAtMs ?? nowMs,
     tokenId: token.id,
@@ -113,7 +112,7 @@ async function enrol(
     kind: 'enrol.accepted',
     actor: context.actor,
     node: nodeName,
-    message: `${nodeName} is a ${token.role} at ${addresses.join(', ')}${known === undefined ? '' : retried === undefined ? ', enrolled again' : ', asked once more'}`,
+    message: `${nodeName} is a ${token.role} at ${addresses.join(', ')}${known === undefined ? '' : again(known, retried)}`,
     source: call.address,
   });
   return create(EnrollNodeResponseSchema, {
@@ -138,6 +137,29 @@ function assertNameFree(known: NodeRecord | undefined, token: TokenRecord, csr: 
     'conflict',
     `a node called ${known.name} is enrolled with another key: choose another name, or make the token with --allow-reenroll`,
   );
+}
+
+/**
+ * A node that was removed comes back, on a machine that was installed anew, by a token that allows re-enrolment (those from
+ * before its removal were revoked with it, see remove-node.ts), and with a key that it never had certified: whoever has its old
+ * keys, of identities or of components, gains nothing by them. From then on it is a node as any other.
+ *
+ * @throws AppError node-revoked
+ */
+function assertMayReturn({ name }: NodeRecord, token: TokenRecord, keyHolder: string | undefined): void {
+  if (!token.allowReenroll) {
+    const text = `${name} was removed from the fleet: install its machine anew, and make the token with --allow-reenroll`;
+    throw new AppError('node-revoked', text);
+  }
+  if (keyHolder === name) {
+    const text = `${name} was removed from the fleet, and this is one of the keys that it had: remove pending.key in the state folder of the agent, and join again with a new key`;
+    throw new AppError('node-revoked', text);
+  }
+}
+
+function again(known: NodeRecord, retried: NodeRecord | undefined): string {
+  if (known.revoked) return ', enrolled again, after its removal';
+  return retried === undefined ? ', enrolled again' : ', asked once more';
 }
 
 /** Only for people to read. */

@@ -26,7 +26,7 @@ export function nodeAddresses(
       `the connection comes from ${source}, which is no address of the node: ${again}`,
     );
   }
-  const other = nodes.find((node) => node.name !== nodeName && node.addresses.includes(address));
+  const other = nodes.find((node) => !node.revoked && node.name !== nodeName && node.addresses.includes(address));
   if (other !== undefined) {
     throw new AppError(
       'policy-refused',

@@ -2,6 +2,7 @@
 import { equals, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { Component, ComponentState, Role } from '../../common/names/names.ts';
 import { componentStates } from '../../common/names/names.ts';
+import type { Clock } from '../../common/time/clock.ts';
 import { type ComponentStatus, ComponentStatusSchema } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import type { NodeRecord, Store } from '../store/store.ts';
 
@@ -27,6 +28,8 @@ export interface FleetComponent {
   state: ComponentState;
   /** True while the node has a session. */
   online: boolean;
+  /** When it took up new files without a restart last, milliseconds since the epoch; undefined when it never did. */
+  liveAtMs?: number | undefined;
   status: ComponentStatus;
 }
 
@@ -40,17 +43,21 @@ export class FleetState {
   readonly #store: Store;
   readonly #statuses = new Map<string, Map<Component, ComponentStatus>>();
   readonly #roles = new Map<string, Role>();
+  readonly #clock: Pick<Clock, 'nowMs'>;
+  /** By node and component. What was taken up before this server started counts as taken up just then. */
+  readonly #liveAtMs = new Map<string, number>();
 
-  private constructor(store: Store) {
+  private constructor(store: Store, clock: Pick<Clock, 'nowMs'>) {
     this.#store = store;
+    this.#clock = clock;
   }
 
   /** Reads what the store holds. */
-  static async load(store: Store): Promise<FleetState> {
-    const state = new FleetState(store);
+  static async load(store: Store, clock: Pick<Clock, 'nowMs'>): Promise<FleetState> {
+    const state = new FleetState(store, clock);
     for (const node of await store.listNodes()) state.noteNode(node);
     for (const row of await store.listStatuses()) {
-      state.#ofNode(row.node).set(row.component, fromBinary(ComponentStatusSchema, row.status));
+      state.#take(row.node, row.component, fromBinary(ComponentStatusSchema, row.status));
     }
     return state;
   }
@@ -71,12 +78,25 @@ export class FleetState {
     return this.#statuses.get(node)?.get(component);
   }
 
-  /** Keeps a status, durably. After a restart of the server every agent says again what is known already. */
+  /** Keeps a status, durably, unless its node was removed. After a restart of the server every agent says again what is known. */
   async put(node: string, component: Component, status: ComponentStatus): Promise<void> {
     const known = this.get(node, component);
     if (known !== undefined && equals(ComponentStatusSchema, known, status)) return;
-    await this.#store.putStatus(node, component, toBinary(ComponentStatusSchema, status));
-    this.#ofNode(node).set(component, status);
+    // what this server does not understand it cannot have cut either
+    const bytes = toBinary(ComponentStatusSchema, status, { writeUnknownFields: false });
+    await this.#store.putStatus(node, component, bytes);
+    if (this.#roles.has(node)) this.#take(node, component, status);
+    else await this.#store.deleteStatus(node, component); // it was on its way when the node was removed
+  }
+
+  /** Forgets the node's components that are not among these, durably; returns them. */
+  async keepOnly(node: string, found: readonly Component[]): Promise<Component[]> {
+    const gone = [...this.#ofNode(node).keys()].filter((component) => !found.includes(component));
+    for (const component of gone) {
+      await this.#store.deleteStatus(node, component);
+      this.#ofNode(node).delete(component);
+    }
+    return gone;
   }
 
   /** How many nodes count. */
@@ -93,10 +113,17 @@ export class FleetState {
       const online = isOnline(node);
       for (const [component, status] of statuses) {
         const state = componentStates.toWord(status.state) ?? 'detected';
-        if (roleRuns(role, component)) rows.push({ node, component, state, online, status });
+        const liveAtMs = this.#liveAtMs.get(`${node} ${component}`);
+        if (roleRuns(role, component)) rows.push({ node, component, state, online, liveAtMs, status });
       }
     }
     return rows.sort((a, b) => (a.node < b.node ? -1 : a.node > b.node ? 1 : 0));
+  }
+
+  #take(node: string, component: Component, status: ComponentStatus): void {
+    const before = this.get(node, component)?.reloads ?? 0;
+    if (status.reloads > before) this.#liveAtMs.set(`${node} ${component}`, this.#clock.nowMs());
+    this.#ofNode(node).set(component, status);
   }
 
   #ofNode(node: string): Map<Component, ComponentStatus> {

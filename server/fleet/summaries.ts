@@ -39,6 +39,7 @@ export function nodeSummary(node: NodeRecord, deps: FleetDeps): MessageInitShape
     agentVersion: node.agentVersion,
     components: statuses.map(({ component, state, reason }) => ({ component, state, reason })),
     nextExpiry: timestampFromMs(nextExpiryMs(node, statuses)),
+    removed: node.revoked,
   };
 }
 

@@ -4,6 +4,7 @@ import { AppError, messageOf } from '../../common/errors/app-error.ts';
 import { makeFolder, writeFileDurably } from '../../common/files/durable.ts';
 import { chainsTo, keyMatches, parseCertificate, parseCertificates } from '../../common/x509/certificate.ts';
 import { generateKey, loadKey } from '../../common/x509/keys.ts';
+import { lifeAtMs } from '../../common/x509/life.ts';
 import type { Authorities } from '../authority/authorities.ts';
 import { readIfThere } from '../authority/authority-files.ts';
 import { recordEvent } from '../events/record-event.ts';
@@ -36,7 +37,7 @@ export async function makeAdminCertificate(adminFolder: string, deps: IssueDeps)
   await writeFileDurably(files.cert, certificate.pem, { mode: 0o644 });
 }
 
-/** Why the administrator's files cannot be used now, or undefined when they can. */
+/** Why the administrator's files cannot be used now, or not for long; undefined while they serve. */
 export async function adminProblem(
   adminFolder: string,
   authorities: Pick<Authorities, 'roots'>,
@@ -48,7 +49,9 @@ export async function adminProblem(
   try {
     const certificate = parseCertificate(cert);
     if (!keyMatches(loadKey(key), certificate)) return 'its key was another';
-    return chainsTo(certificate, authorities.roots('fleet'), new Date(nowMs));
+    const problem = chainsTo(certificate, authorities.roots('fleet'), new Date(nowMs));
+    if (problem !== undefined) return problem;
+    return nowMs > lifeAtMs(certificate, 2 / 3) ? `it would end ${certificate.notAfter.toISOString()}` : undefined;
   } catch (error) {
     return messageOf(error);
   }

@@ -131,6 +131,18 @@ describe('init, where something is there already,', () => {
     assert.equal(machine.read(state('server/tls.crt')), tls);
   });
 
+  it('replaces it with a third of its life left, and not before', async () => {
+    await machine.init();
+    const old = parseCertificate(machine.read(etc('admin/admin.crt')));
+    await machine.clock.advance(240 * 86_400_000);
+    await machine.init();
+    assert.equal(machine.read(etc('admin/admin.crt')), old.pem);
+    await machine.clock.advance(5 * 86_400_000);
+    const result = await machine.init();
+    assert.match(result.notes.join(), /certificate was made anew: it would end 20/);
+    assert.ok(parseCertificate(machine.read(etc('admin/admin.crt'))).notAfter > old.notAfter);
+  });
+
   it('never overwrites the administrator of another fleet', async () => {
     const other = testMachine();
     await other.init();

@@ -16,8 +16,8 @@ import { type InitResult, resultOf } from './init-result.ts';
 import { ownState } from './own-state.ts';
 
 /**
- * Says what is there. Only an administrator's certificate that is lost or over is replaced, since root, who reads the CA's
- * passphrase, has no other way back in.
+ * Says what is there. Only an administrator's certificate that is lost, over or soon over is replaced, since root, who reads the
+ * CA's passphrase, has no other way back in.
  *
  * @throws AppError conflict when the options ask for anything else than what is there, unavailable when what is there
  * cannot be used, with what to restore

@@ -46,6 +46,7 @@ export function renewIdentity(
     await deps.store.updateNode(node.name, {
       identityPin: certificate.publicKeyPin,
       identitySerial: certificate.serial,
+      identityBefore: caller.serial,
       identityNotAfterMs: certificate.notAfter.getTime(),
     });
     await recordEvent(deps.store, {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { AppError } from '../../common/errors/app-error.ts';
 import { type Component, components } from '../../common/names/names.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import { CheckPeersRequestSchema, PeerAnswerSchema, type PeerQuestion } from '../../proto/gen/kubemtls/v1/agent_pb.js';
@@ -12,7 +13,7 @@ import { sampleNode } from '../store/store-contract.ts';
 import { checkPeers } from './check-peers.ts';
 import { isConfirmed } from './confirmations.ts';
 
-type Answer = MessageInitShape<typeof PeerAnswerSchema> | undefined;
+type Answer = MessageInitShape<typeof PeerAnswerSchema> | 'gone' | undefined;
 
 const fine: Answer = { concerned: true, confirmations: [{ source: 'handshake', line: 'ok' }] };
 const angry: Answer = {
@@ -43,6 +44,8 @@ describe('checkPeers', () => {
       true,
     ],
     ['nobody says anything', { w1: undefined, w2: undefined }, CheckResult.FAILED, /none of 2 peers answered/, false],
+    ['one goes away', { w1: fine, w2: 'gone' }, CheckResult.PASSED, /^1 peer has .*; no answer from w2$/, true],
+    ['one complains, and the other goes away', { w1: angry, w2: 'gone' }, CheckResult.FAILED, /^w1 complain/, false],
     ['nobody is concerned', { w1: idle }, CheckResult.SKIPPED, /no peer runs anything that talks to it/, true],
     ['there is nobody', {}, CheckResult.SKIPPED, /no peer runs anything that talks to it/, true],
   ];
@@ -71,6 +74,16 @@ describe('checkPeers', () => {
     );
   });
 
+  it('does not judge when nobody answers and somebody went away', async () => {
+    await assert.rejects(ask({ w1: 'gone', w2: undefined }), { reason: 'unavailable', message: /w1 went away while/ });
+    assert.equal(await isConfirmed(store, { node: 'cp1', component: 'kube-apiserver', serial: 'abc' }), false);
+  });
+
+  it('does not judge before it knows of a permit that its former run may have given', async () => {
+    await assert.rejects(ask({ w1: fine }, { held: false, back: true }), { reason: 'unavailable' });
+    assert.equal(asked.length, 0);
+  });
+
   it('asks nobody without a permit for the component', async () => {
     await assert.rejects(ask({ w1: fine }, { held: false }), { reason: 'policy-refused' });
     assert.equal(asked.length, 0);
@@ -80,6 +93,13 @@ describe('checkPeers', () => {
     const endpoints = ['10.0.0.1:6443', 'cp1:6443', 'api.example:6443', '169.254.169.254:80', '127.0.0.1:6443'];
     await ask({ w1: fine }, { endpoints });
     assert.deepEqual(asked[0]?.endpoints, ['10.0.0.1:6443', 'cp1:6443', 'api.example:6443']);
+  });
+
+  it('hands on and remembers no more of a serial than a serial is', async () => {
+    await ask({ w1: fine }, { serial: 'a'.repeat(10_000) });
+    const { rows } = await store.listEvents({}, { size: 9, after: undefined });
+    assert.ok(rows.length > 0 && rows.every(({ message }) => message.length < 500));
+    assert.equal(asked[0]?.serial.length, 64);
   });
 
   const talkers: [Component, Component, boolean][] = [
@@ -108,19 +128,31 @@ describe('checkPeers', () => {
 interface Options {
   component?: Component;
   endpoints?: string[];
+  serial?: string;
   held?: boolean;
+  /** Whether the permit may come back. */
+  back?: boolean;
   more?: FleetComponent[];
   /** What nodes of `more` answer. */
   late?: Answer;
 }
 
 function ask(answers: Record<string, Answer>, options: Options = {}) {
-  const { component = 'kube-apiserver', endpoints = [], held = true, more = [], late } = options;
-  const request = { permitId: 'p', component: components.toNumber(component), endpoints, serial: 'abc' };
+  const {
+    component = 'kube-apiserver',
+    endpoints = [],
+    serial = 'abc',
+    held = true,
+    back = false,
+    more = [],
+    late,
+  } = options;
+  const request = { permitId: 'p', component: components.toNumber(component), endpoints, serial };
   return checkPeers(create(CheckPeersRequestSchema, request), { name: 'cp1' }, AbortSignal.timeout(5000), {
     store,
     clock: new FakeClock(),
     permits: {
+      mayComeBack: () => back,
       held: () => (held ? { id: 'p', node: 'cp1', components: [component], changeId: '', expiresAtMs: 0 } : undefined),
     },
     components: () => [
@@ -131,6 +163,7 @@ function ask(answers: Record<string, Answer>, options: Options = {}) {
     ask: async (node, question) => {
       asked.push(question);
       const answer = node in answers ? answers[node] : late;
+      if (answer === 'gone') throw new AppError('unavailable', `${node} went away while it was asked`);
       return answer && create(PeerAnswerSchema, answer);
     },
     watchMs: 10_000,

@@ -25,9 +25,9 @@ import { type Answered, judgePeers } from './judge-peers.ts';
 export interface CheckPeersDeps {
   store: Store;
   clock: Clock;
-  permits: Pick<Coordinator, 'held'>;
+  permits: Pick<Coordinator, 'held' | 'mayComeBack'>;
   components: () => FleetComponent[];
-  /** Puts a question to the agent of a node; undefined when no answer came in time. */
+  /** Puts a question to the agent of a node; undefined when no answer came in time, AppError 'unavailable' when it went away. */
   ask: (
     node: string,
     question: PeerQuestion,
@@ -58,12 +58,15 @@ export function hasPeers(component: Component): boolean {
 
 const MOST_PEERS = 50;
 const ANSWER_MARGIN_MS = 10_000;
+/** Agents are back, and have sent a heartbeat, in about that time. */
+const RETRY_MS = 5_000;
 
 /**
  * Asks and judges. Passed, or skipped because nobody talks to the component, is remembered, so that the component's
  * report can be believed.
  *
- * @throws AppError 'policy-refused' without a permit for the component, 'invalid-request', 'not-found'
+ * @throws AppError 'policy-refused' without a permit for the component, 'invalid-request', 'node-unknown'; 'unavailable' when
+ * this server does not know yet whether its former run gave the permit, or when every peer went away: ask again
  */
 export async function checkPeers(
   request: CheckPeersRequest,
@@ -77,9 +80,14 @@ export async function checkPeers(
   const node = await deps.store.getNode(caller.name);
   if (node === undefined) throw new AppError('node-unknown', `${caller.name} is no node of this fleet`);
   if (deps.permits.held(node.name, request.permitId, component) === undefined) {
+    if (deps.permits.mayComeBack(request.permitId)) {
+      const text = 'the server has just started; the next heartbeat tells it of the permit';
+      throw new AppError('unavailable', text, { retryAfterMs: RETRY_MS });
+    }
     const text = `${node.name} holds no permit for ${component}; acquire one before the change`;
     throw new AppError('policy-refused', text);
   }
+  const serial = request.serial.slice(0, 64);
   // 2. Ask all at once.
   const all = deps.components().filter((row) => row.node !== node.name && TALKS_TO[component].includes(row.component));
   const names = (online: boolean) => [...new Set(all.filter((row) => row.online === online).map((row) => row.node))];
@@ -92,17 +100,29 @@ export async function checkPeers(
     endpoints: request.endpoints.filter((endpoint) => isAt(endpoint, hosts)).slice(0, 20),
     since: request.since ?? timestampFromMs(deps.clock.nowMs() - deps.watchMs),
     watch: durationFromMs(deps.watchMs),
-    serial: request.serial,
+    serial,
   });
+  const gone: string[] = [];
   const answers = await Promise.all(
     names(true)
       .slice(0, MOST_PEERS)
       .map(async (peer): Promise<Answered> => {
         const own = { ...question, questionId: randomUUID() };
-        return { node: peer, answer: await deps.ask(peer, own, deps.watchMs + ANSWER_MARGIN_MS, signal) };
+        try {
+          return { node: peer, answer: await deps.ask(peer, own, deps.watchMs + ANSWER_MARGIN_MS, signal) };
+        } catch (error) {
+          if (AppError.from(error).reason !== 'unavailable') throw error;
+          gone.push(peer);
+          return { node: peer, answer: undefined };
+        }
       }),
   );
   signal.throwIfAborted();
+  if (gone.length > 0 && answers.every(({ answer }) => answer === undefined)) {
+    // their agents, or this server, restart: that says nothing about the component
+    const text = `no peer answered, and ${gone.slice(0, 5).join(', ')} went away while asked`;
+    throw new AppError('unavailable', text, { retryAfterMs: RETRY_MS });
+  }
   // 3. Judge, and remember what speaks for the component.
   const check = judgePeers(
     component,
@@ -113,7 +133,7 @@ export async function checkPeers(
     const message = `${component}: ${check.summary}`;
     await recordEvent(deps.store, { kind: 'peers.refused', node: node.name, message });
   } else {
-    await confirm(deps.store, { node: node.name, component, serial: request.serial }, check.summary);
+    await confirm(deps.store, { node: node.name, component, serial }, check.summary);
   }
   return check;
 }

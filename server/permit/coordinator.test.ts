@@ -231,7 +231,9 @@ describe('paused rollout', () => {
 describe('after a restart of the server', () => {
   it('takes up the permit of a node that is in the middle of its change', async () => {
     fleet = [row('n1', 'etcd', 'applying'), row('n2', 'etcd', 'verified')];
+    assert.equal(permits.mayComeBack('old-permit'), true);
     await permits.renew('n1', 'old-permit');
+    assert.equal(permits.mayComeBack('old-permit'), false, 'it is back');
     assert.equal(permits.held('n1', 'old-permit', 'etcd')?.node, 'n1');
     assert.match((await refusal('n2', wish('etcd'))).message, /n1 holds/);
   });
@@ -260,6 +262,7 @@ describe('after a restart of the server', () => {
   it('takes up none once every permit of the former run must have ended', async () => {
     fleet = [row('n1', 'etcd', 'applying')];
     await clock.advance(TTL_MS + 60_001);
+    assert.equal(permits.mayComeBack('old-permit'), false);
     await permits.renew('n1', 'old-permit');
     assert.deepEqual(permits.list(), []);
     assert.notEqual((await permits.acquire('n1', wish('etcd', { permitId: 'old-permit' }))).id, 'old-permit');

@@ -56,6 +56,8 @@ export interface Coordinator {
   release(node: string, permitId: string): Promise<void>;
   /** The permit, when this node holds it and it covers the component. */
   held(node: string, permitId: string, component: Component): HeldPermit | undefined;
+  /** True for a permit that is not known and that a former run of this server may have given: the holder's heartbeat tells. */
+  mayComeBack(permitId: string): boolean;
   /** All that are held. */
   list(): HeldPermit[];
   /** Ends those whose time is over. */
@@ -171,6 +173,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       const good = own?.id === permitId && own.expiresAtMs > clock.nowMs() && own.components.includes(component);
       return good ? own : undefined;
     },
+
+    mayComeBack: (permitId) => [...permits.values()].every(({ id }) => id !== permitId) && mayComeBack(permitId),
 
     list: () => [...permits.values()].filter((permit) => permit.expiresAtMs > clock.nowMs()),
     expire,

@@ -9,13 +9,14 @@ import { type ReportedRow, reported } from './rotation-for-tests.ts';
 const rootOf = (authority: ClusterAuthority) => ({
   authority,
   newPin: `${authority} new`,
-  oldPins: [`${authority} old`],
+  retiredPins: [`${authority} old`],
 });
 const [kubernetes, etcd, frontProxy] = [rootOf('kubernetes'), rootOf('etcd'), rootOf('front-proxy')];
 const both = { kubernetes: ['kubernetes new', 'kubernetes old'] };
 const onlyNew = { kubernetes: ['kubernetes new'] };
 const onlyOld = { kubernetes: ['kubernetes old'] };
 const tls = { members: ['m'] };
+const NOW_MS = 1_000_000_000;
 
 function wait(
   phase: CompletionInput['phase'],
@@ -24,8 +25,10 @@ function wait(
   moreNodes: CompletionInput['nodes'] = [],
 ): string[] {
   const components: FleetComponent[] = rows.map(([node, component, row]) => reported(node, component, row));
-  const nodes = [...new Map(components.map(({ node, online }) => [node, { name: node, online }])).values()];
-  return waitingFor({ phase, roots, components, nodes: [...nodes, ...moreNodes] });
+  const nodes = [
+    ...new Map(components.map(({ node, online }) => [node, { name: node, online, surveyed: true }])).values(),
+  ];
+  return waitingFor({ phase, nowMs: NOW_MS, roots, components, nodes: [...nodes, ...moreNodes] });
 }
 
 type Row = [what: string, expected: string[], ...wish: Parameters<typeof wait>];
@@ -54,11 +57,20 @@ describe('the phase trust', () => {
     it(`${steady.includes(state) ? 'takes' : 'does not take'} ${state} for steady`, () => {
       const sentences = wait('trust', [['n1', 'kubelet', { state, trust: both, reason: 'so' }]]);
       const changing = `n1: kubelet is being changed (${state})`;
-      const failed = state === 'failed' || state === 'rolled-back';
-      const expected = failed ? `n1: kubelet is ${state}: so` : changing;
+      // a permit may be waited for without end, say in a paused rollout
+      const stuck = state === 'failed' || state === 'rolled-back' || state === 'waiting-for-permit';
+      const expected = stuck ? `n1: kubelet is ${state}: so` : changing;
       assert.deepEqual(sentences, steady.includes(state) ? [] : [expected]);
     });
   }
+
+  it('says why a component does not trust yet, where its agent said it', () => {
+    const row = { state: 'detected', trust: onlyOld, reason: 'observing only; would change: client-ca.crt' } as const;
+    assert.deepEqual(wait('trust', [['n1', 'kubelet', row]]), [
+      'n1: kubelet does not trust the new kubernetes CA yet',
+      'n1: kubelet is detected: observing only; would change: client-ca.crt',
+    ]);
+  });
 
   const away = 'start its agent (systemctl start kube-mtls-agent)';
   const rows: Row[] = [
@@ -135,7 +147,7 @@ describe('the phase trust', () => {
       'trust',
       [['w1', 'kubelet', { trust: both }]],
       [kubernetes],
-      [{ name: 'w2', online: false }],
+      [{ name: 'w2', online: false, surveyed: false }],
     ],
     [
       'a node on which nothing runs',
@@ -143,7 +155,17 @@ describe('the phase trust', () => {
       'trust',
       [['w1', 'kubelet', { trust: both }]],
       [kubernetes],
-      [{ name: 'w2', online: true }],
+      [{ name: 'w2', online: true, surveyed: true }],
+    ],
+    [
+      'a node that joined just now, of which nobody knows what runs there',
+      [
+        'w2: its agent has not looked at the whole node in this phase yet; if it stays so, see journalctl -u kube-mtls-agent there',
+      ],
+      'trust',
+      [['w1', 'kubelet', { trust: both }]],
+      [kubernetes],
+      [{ name: 'w2', online: true, surveyed: false }],
     ],
     ['a fleet without nodes', ['no node has joined yet: join the nodes of the cluster first'], 'trust', []],
   ];
@@ -155,6 +177,25 @@ describe('the phase reissue', () => {
   const issued = { 'kubelet-client': 'kubernetes new', 'kubelet-serving': 'kubernetes new' } as const;
   const rows: Row[] = [
     ['is complete when all is reissued', [], 'reissue', [['w1', 'kubelet', { issuers: issued }]]],
+    [
+      'waits while a component that was not restarted may show its old certificate to others',
+      ['w1: kubelet may show the old certificate where it calls for 30 s more'],
+      'reissue',
+      [['w1', 'kubelet', { issuers: issued, liveAtMs: NOW_MS - 300_000 }]],
+    ],
+    [
+      'is complete once it has read its files again',
+      [],
+      'reissue',
+      [['w1', 'kubelet', { issuers: issued, liveAtMs: NOW_MS - 330_000 }]],
+    ],
+    [
+      'waits for no etcd, which reads its files at each handshake',
+      [],
+      'reissue',
+      [['e1', 'etcd', { etcd: tls, liveAtMs: NOW_MS }]],
+      [etcd],
+    ],
     [
       'waits for each certificate of the authority',
       [

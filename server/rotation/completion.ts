@@ -9,17 +9,18 @@ import { profileRules } from '../policy/profiles.ts';
 export interface ChangingRoot {
   authority: ClusterAuthority;
   newPin: string;
-  /** Roots that are to be dropped, or were told to be. */
-  oldPins: readonly string[];
+  /** Roots that nobody shall trust any more, from the phase drop on. */
+  retiredPins: readonly string[];
 }
 
 /** What is looked at. */
 export interface CompletionInput {
+  nowMs: number;
   phase: 'trust' | 'reissue' | 'drop';
   roots: readonly ChangingRoot[];
   components: readonly FleetComponent[];
-  /** All nodes that count, also those that never reported a component. */
-  nodes: readonly { name: string; online: boolean }[];
+  /** All nodes that count, also those that never reported a component; whether their agents looked at them in this phase. */
+  nodes: readonly { name: string; online: boolean; surveyed: boolean }[];
 }
 
 /** Who trusts an authority and holds its certificates. */
@@ -36,17 +37,34 @@ const USERS: Record<ClusterAuthority, ReadonlySet<Component>> = {
   'front-proxy': new Set<Component>(['kube-apiserver']),
 };
 
+/** Those that show client certificates by client-go; etcd's go library reads them at each handshake, and asks nothing of a connection that stands. */
+const CALLERS: ReadonlySet<Component> = new Set<Component>([
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kubelet',
+  'kube-proxy',
+]);
+const SHOWN_MS = 5.5 * 60_000;
+
 const MOST_SENTENCES = 20;
+const SEE_LOG = 'if it stays so, see journalctl -u kube-mtls-agent there';
 const START_AGENT = 'start its agent (systemctl start kube-mtls-agent)';
 
 /** What the phase waits for, a sentence each by node; empty when it is complete. */
 export function waitingFor(input: CompletionInput): string[] {
   const { nodes, components, roots } = input;
   if (nodes.length === 0) return ['no node has joined yet: join the nodes of the cluster first'];
-  return nodes.flatMap(({ name, online }) => {
-    const own = components.filter((row) => row.node === name);
+  const byNode = Map.groupBy(components, ({ node }) => node);
+  return nodes.flatMap(({ name, online, surveyed }) => {
+    const own = byNode.get(name) ?? [];
     const concerned = own.filter((row) => roots.some((root) => uses(row, root.authority, components)));
-    if (online) return concerned.flatMap((row) => ofComponent(row, input)).map((sentence) => `${name}: ${sentence}`);
+    if (online) {
+      const sentences = concerned.flatMap((row) => ofComponent(row, input)).map((sentence) => `${name}: ${sentence}`);
+      // what its agent has not looked at yet may be what trusts the old CA alone
+      if (sentences.length > 0 || surveyed) return sentences;
+      return [`${name}: its agent has not looked at the whole node in this phase yet; ${SEE_LOG}`];
+    }
     if (own.length === 0) return [`${name}: it is not connected and never said what runs there; ${START_AGENT}`];
     if (concerned.length === 0) return [];
     const what = concerned.map((row) => row.component).join(', ');
@@ -60,19 +78,19 @@ export function shortened(sentences: readonly string[]): string[] {
   return rest > 0 ? [...sentences.slice(0, MOST_SENTENCES), `and ${rest} more`] : [...sentences];
 }
 
-function ofComponent(row: FleetComponent, { phase, roots, components }: CompletionInput): string[] {
+function ofComponent(row: FleetComponent, { phase, roots, components, nowMs }: CompletionInput): string[] {
   const { component, status } = row;
   const own = roots.filter((root) => uses(row, root.authority, components));
   switch (phase) {
     case 'trust': {
       const missing = own.filter((root) => !trustedPins(status, root).includes(root.newPin));
       const sentences = missing.map((root) => `${component} does not trust the new ${root.authority} CA yet`);
-      return [...sentences, ...unsteady(row)];
+      return [...sentences, ...(missing.length > 0 ? unverified(row) : unsteady(row))]; // why it does not yet
     }
     case 'reissue':
-      return [...own.flatMap((root) => foreignCertificates(row, root)), ...unverified(row)];
+      return [...own.flatMap((root) => foreignCertificates(row, root)), ...unverified(row), ...showsOld(row, nowMs)];
     case 'drop': {
-      const holding = own.filter((root) => trustedPins(status, root).some((pin) => root.oldPins.includes(pin)));
+      const holding = own.filter((root) => trustedPins(status, root).some((pin) => root.retiredPins.includes(pin)));
       const sentences = holding.map((root) => `${component} trusts the old ${root.authority} CA still`);
       return [...sentences, ...unverified(row)];
     }
@@ -94,10 +112,10 @@ function isPlaintext({ status }: FleetComponent): boolean {
 /** In the phase trust a component that waits for the next phase is pending; only what may change yet does not count. */
 function unsteady({ component, state, status }: FleetComponent): string[] {
   switch (state) {
-    case 'waiting-for-permit':
     case 'applying':
     case 'verifying':
       return [`${component} is being changed (${state})`];
+    case 'waiting-for-permit':
     case 'failed':
     case 'rolled-back':
       return [because(component, state, status)];
@@ -111,6 +129,16 @@ function unverified(row: FleetComponent): string[] {
   if (state === 'verified') return [];
   const changing = unsteady(row);
   return changing.length > 0 ? changing : [because(component, state, status)];
+}
+
+/**
+ * What a process shows to those that it calls no handshake of ours can see. client-go looks at its files at a dial and every five
+ * minutes, and then ends the connections of the old certificate (kubernetes@a493c8da9, CertCallbackRefreshDuration).
+ */
+function showsOld({ component, liveAtMs }: FleetComponent, nowMs: number): string[] {
+  const leftMs = (liveAtMs ?? Number.NEGATIVE_INFINITY) + SHOWN_MS - nowMs;
+  if (!CALLERS.has(component) || leftMs <= 0) return [];
+  return [`${component} may show the old certificate where it calls for ${Math.ceil(leftMs / 1000)} s more`];
 }
 
 function because(component: Component, state: string, { reason }: ComponentStatus): string {

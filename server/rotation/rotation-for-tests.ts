@@ -17,6 +17,7 @@ import {
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import { ComponentStatusSchema, type EtcdMembershipSchema } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { type ChangingAuthorities, loadAuthorities } from '../authority/authorities.ts';
+import type { ClusterAuthority } from '../authority/import-authority.ts';
 import { makeAuthorities } from '../authority/make-authorities.ts';
 import { authorityFolder } from '../config/server-layout.ts';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
@@ -36,6 +37,8 @@ export interface RotationFixture {
   components: FleetComponent[];
   /** Nodes with a session. */
   online: Set<string>;
+  /** What each agent has looked at; a node that is not in it has looked at everything. */
+  surveyed: Map<string, bigint | undefined>;
   /** How often agents were told. */
   pushes: number;
   /** Makes the rotation again with some of its deps replaced. */
@@ -48,6 +51,7 @@ export interface RotationFixture {
 }
 
 const passphrase = 'secret';
+const LATEST = 1_000_000n;
 
 /** Makes CAs and a store. */
 export async function rotationFixture(): Promise<RotationFixture> {
@@ -59,30 +63,24 @@ export async function rotationFixture(): Promise<RotationFixture> {
     const authorities = await loadAuthorities(stateFolder, passphrase, await store.getRotation());
     return { store, authorities };
   };
-  const deps = (): RotationDeps => ({
-    store: fixture.store,
-    authorities: fixture.authorities,
+  const others = (): Omit<RotationDeps, 'store' | 'authorities'> => ({
     clock,
     components: () => fixture.components,
     isOnline: (node) => fixture.online.has(node),
+    surveyed: (node) => (fixture.surveyed.has(node) ? fixture.surveyed.get(node) : LATEST),
     pushSettings: async () => void fixture.pushes++,
     log: silentLog,
   });
+  const deps = (): RotationDeps => ({ store: fixture.store, authorities: fixture.authorities, ...others() });
   const opened = await open();
   const fixture: RotationFixture = {
     stateFolder,
     clock,
     ...opened,
-    rotation: createRotation({
-      ...opened,
-      clock,
-      components: () => fixture.components,
-      isOnline: (node) => fixture.online.has(node),
-      pushSettings: async () => void fixture.pushes++,
-      log: silentLog,
-    }),
+    rotation: createRotation({ ...opened, ...others() }),
     components: [],
     online: new Set(),
+    surveyed: new Map(),
     pushes: 0,
     withDeps: (more) => createRotation({ ...deps(), ...more }),
     async restart() {
@@ -101,6 +99,37 @@ export async function rotationFixture(): Promise<RotationFixture> {
   return fixture;
 }
 
+/** Who steers changes of roots. */
+export const by = { actor: 'admin/root', source: '10.0.0.9' };
+
+/** What a step does during which the server dies. */
+export const power = () => Promise.reject(new Error('the power went out'));
+
+/** A phase of a change that is under way. */
+export type RunningPhase = 'trust' | 'reissue' | 'drop';
+
+/** Starts a change of roots; of the kubernetes CA, step by step, unless told otherwise. */
+export function startChange(
+  fixture: RotationFixture,
+  automatic = false,
+  authorities: ClusterAuthority[] = ['kubernetes'],
+) {
+  return fixture.rotation.start({ authorities, automatic }, by);
+}
+
+/** Has the kubelet of w1 say what it says once the phase is complete; pins of the kubernetes CA. */
+export function completePhase(
+  fixture: RotationFixture,
+  phase: RunningPhase,
+  { newPin, oldPin }: { newPin: string; oldPin: string },
+): void {
+  const trust = { kubernetes: phase === 'drop' ? [newPin] : [newPin, oldPin] };
+  const issuers = { 'kubelet-client': phase === 'trust' ? oldPin : newPin };
+  fixture.components = [
+    reported('w1', 'kubelet', { state: phase === 'trust' ? 'pending' : 'verified', trust, issuers }),
+  ];
+}
+
 /** What a component reports; verified and online unless told otherwise. */
 export interface ReportedRow {
   state?: ComponentState;
@@ -111,11 +140,13 @@ export interface ReportedRow {
   /** Pins of issuers by profile. */
   issuers?: Partial<Record<Profile, string>>;
   etcd?: MessageInitShape<typeof EtcdMembershipSchema>;
+  /** When it took new files up without a restart. */
+  liveAtMs?: number;
 }
 
 /** A row of the fleet. */
 export function reported(node: string, component: Component, row: ReportedRow = {}): FleetComponent {
-  const { state = 'verified', online = true, reason = '', trust = {}, issuers = {}, etcd } = row;
+  const { state = 'verified', online = true, reason = '', trust = {}, issuers = {}, etcd, liveAtMs } = row;
   const status = create(ComponentStatusSchema, {
     component: componentWords.toNumber(component),
     state: componentStates.toNumber(state),
@@ -130,5 +161,5 @@ export function reported(node: string, component: Component, row: ReportedRow = 
     ),
     ...(etcd === undefined ? {} : { etcd }),
   });
-  return { node, component, state, online, status };
+  return { node, component, state, online, liveAtMs, status };
 }

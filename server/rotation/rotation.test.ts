@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { AppError, type Reason } from '../../common/errors/app-error.ts';
 import { silentLog } from '../../common/log/log.ts';
@@ -8,38 +6,37 @@ import { FakeClock } from '../../common/time/fake-clock.ts';
 import type { ClusterAuthority } from '../authority/import-authority.ts';
 import { sampleNode } from '../store/store-contract.ts';
 import { CHECK_MS, watchRotation } from './rotation.ts';
-import { type RotationFixture, reported, rotationFixture } from './rotation-for-tests.ts';
+import {
+  by,
+  completePhase,
+  power,
+  type RotationFixture,
+  type RunningPhase,
+  reported,
+  rotationFixture,
+  startChange,
+} from './rotation-for-tests.ts';
 
-const by = { actor: 'admin/root', source: '10.0.0.9' };
 const refused = (reason: Reason, text: RegExp) => (error: unknown) =>
   error instanceof AppError && error.reason === reason && text.test(error.message);
-const power = () => Promise.reject(new Error('the power went out'));
 
 let fixture: RotationFixture;
 let oldPin: string;
 beforeEach(async () => {
   fixture = await rotationFixture();
-  oldPin = fixture.authorities.certificate('kubernetes').publicKeyPin;
+  oldPin = newPin();
   await fixture.store.enrol({ node: sampleNode(), useToken: undefined });
   fixture.online.add('w1');
 });
 afterEach(() => fixture.remove());
 
-const start = (automatic = false, authorities: ClusterAuthority[] = ['kubernetes']) =>
-  fixture.rotation.start({ authorities, automatic }, by);
+const start = (automatic?: boolean, authorities?: ClusterAuthority[]) => startChange(fixture, automatic, authorities);
 const newPin = () => fixture.authorities.certificate('kubernetes').publicKeyPin;
+const complete = (phase: RunningPhase) => completePhase(fixture, phase, { newPin: newPin(), oldPin });
 const kinds = async () =>
   (await fixture.store.listEvents({ kind: 'authority' }, { size: 99, after: undefined })).rows
     .map((event) => `${event.kind} ${event.actor}`)
     .reverse();
-/** What the kubelet of w1 says once the phase is complete. */
-const complete = (phase: 'trust' | 'reissue' | 'drop') => {
-  const trust = { kubernetes: phase === 'drop' ? [newPin()] : [newPin(), oldPin] };
-  const issuers = { 'kubelet-client': phase === 'trust' ? oldPin : newPin() };
-  fixture.components = [
-    reported('w1', 'kubelet', { state: phase === 'trust' ? 'pending' : 'verified', trust, issuers }),
-  ];
-};
 
 describe('a change of roots', () => {
   it('goes through its phases, one after another, and tells agents and the audit of each', async () => {
@@ -86,6 +83,30 @@ describe('a change of roots', () => {
       'authority.rotation-ended admin/root',
     ]);
     await assert.rejects(rotation.advance('drop', by), refused('conflict', /no change of roots is under way/));
+  });
+
+  it('is not complete before the agent of every node that is there has looked at it in this very phase', async () => {
+    const { rotation, surveyed, online, store } = fixture;
+    await store.enrol({ node: sampleNode({ name: 'w2' }), useToken: undefined });
+    online.add('w2');
+    surveyed.set('w2', undefined); // joined a moment ago: nothing of it is known yet
+    await start();
+    complete('trust');
+    for (const known of [undefined, 0n]) {
+      surveyed.set('w2', known);
+      await assert.rejects(
+        rotation.advance('trust', by),
+        refused('conflict', /w2: its agent has not looked at the whole node/),
+      );
+    }
+    surveyed.set('w2', 1n);
+    assert.equal((await rotation.advance('trust', by)).record.phase, 'reissue');
+    complete('reissue');
+    assert.match(
+      (await rotation.show()).waitingFor.join(),
+      /w2: its agent has not looked/,
+      'a survey of the phase before',
+    );
   });
 
   it('removes the old key at its end, and says of the old root that it is retired, over a restart too', async () => {
@@ -230,69 +251,5 @@ describe('an automatic change of roots', () => {
     }
     stop.abort();
     await assert.rejects(watching, { name: 'AbortError' });
-  });
-});
-
-describe('a crash', () => {
-  it('before the record leaves everything as it was, and the next start takes its files away', async () => {
-    const before = await fixture.caFiles();
-    const dying = fixture.withDeps({ store: { ...fixture.store, putRotation: power } });
-    await assert.rejects(dying.start({ authorities: ['kubernetes', 'etcd'], automatic: false }, by), /power/);
-    writeFileSync(join(fixture.stateFolder, 'ca', 'kubernetes-0123456789abcdef.key'), 'half of a start');
-    assert.equal((await fixture.caFiles()).length, before.length + 5);
-    await fixture.restart();
-    assert.equal(newPin(), oldPin);
-    assert.equal(fixture.authorities.all('kubernetes').length, 1);
-    assert.equal(fixture.authorities.signerFor('kubernetes', 'kubelet-client').certificate.publicKeyPin, oldPin);
-
-    await start(false, ['kubernetes', 'etcd']);
-    assert.equal((await fixture.caFiles()).length, before.length + 4);
-    await fixture.restart();
-    assert.equal(fixture.authorities.phase('etcd'), 'trust');
-    assert.notEqual(newPin(), oldPin);
-  });
-
-  it('between two CAs is no different', async () => {
-    const dying = fixture.withDeps({
-      authorities: {
-        ...fixture.authorities,
-        make: (authority, nowMs) => (authority === 'etcd' ? power() : fixture.authorities.make(authority, nowMs)),
-      },
-    });
-    await assert.rejects(dying.start({ authorities: ['kubernetes', 'etcd'], automatic: false }, by), /power/);
-    await fixture.restart();
-    assert.equal(newPin(), oldPin);
-    await start(false, ['kubernetes', 'etcd']);
-    assert.equal((await fixture.caFiles()).length, 4 * 2 + 2 * 2);
-  });
-
-  it('right after the record is a start that counts', async () => {
-    const { putRotation } = fixture.store;
-    const dying = fixture.withDeps({
-      store: { ...fixture.store, putRotation: (...step) => putRotation(...step).then(power) },
-    });
-    await assert.rejects(dying.start({ authorities: ['kubernetes'], automatic: false }, by), /power/);
-    assert.equal(newPin(), oldPin);
-    await fixture.restart();
-    assert.equal(fixture.authorities.phase('kubernetes'), 'trust');
-    assert.notEqual(newPin(), oldPin);
-    assert.equal(fixture.rotation.generation(), 1n);
-    complete('trust');
-    await fixture.rotation.advance('trust', by);
-  });
-
-  it('between the end and the removal of the keys has them removed at the next start', async () => {
-    await start();
-    for (const phase of ['trust', 'reissue'] as const) {
-      complete(phase);
-      await fixture.rotation.advance(phase, by);
-    }
-    complete('drop');
-    const dying = fixture.withDeps({ authorities: { ...fixture.authorities, forgetRetiredKeys: power } });
-    await assert.rejects(dying.advance('drop', by), /power/);
-    assert.ok((await fixture.caFiles()).includes('kubernetes.key'));
-    await fixture.restart();
-    assert.ok(!(await fixture.caFiles()).includes('kubernetes.key'));
-    assert.equal(fixture.authorities.phase('kubernetes'), 'settled');
   });
 });

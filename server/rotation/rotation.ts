@@ -17,6 +17,8 @@ export interface RotationDeps {
   clock: Clock;
   components: () => FleetComponent[];
   isOnline: (node: string) => boolean;
+  /** By the settings of which generation() the node's agent has looked at all of it; undefined before it has. */
+  surveyed: (node: string) => bigint | undefined;
   /** Tells the agents. */
   pushSettings: () => Promise<void>;
   log: Log;
@@ -84,13 +86,18 @@ export function createRotation(deps: RotationDeps): Rotation {
       record,
       waitingFor: waitingFor({
         phase,
+        nowMs: clock.nowMs(),
         roots: record.lines
           .flatMap((line) => ({ line, authority: record.authorities.find((each) => each === line.authority) }))
-          .flatMap(({ line: { current, old, retired }, authority }) =>
-            authority === undefined ? [] : { authority, newPin: current, oldPins: [...old, ...retired] },
+          .flatMap(({ line: { current, retired }, authority }) =>
+            authority === undefined ? [] : { authority, newPin: current, retiredPins: retired },
           ),
         components: deps.components(),
-        nodes: nodes.map(({ name }) => ({ name, online: deps.isOnline(name) })),
+        nodes: nodes.map(({ name }) => ({
+          name,
+          online: deps.isOnline(name),
+          surveyed: (deps.surveyed(name) ?? -1n) >= BigInt(record.generation),
+        })),
       }),
     };
   }
@@ -98,6 +105,7 @@ export function createRotation(deps: RotationDeps): Rotation {
   async function put(record: RotationRecord, event: Pick<EventDraft, 'kind' | 'message'>, by: By): Promise<void> {
     await store.putRotation(record, [{ ...event, ...by, node: '', reason: '' }]);
     authorities.take(record);
+    await authorities.forgetRetiredKeys(); // before anything else can fail
     await deps.pushSettings();
   }
 
@@ -110,8 +118,7 @@ export function createRotation(deps: RotationDeps): Rotation {
       return put(record, { kind: 'authority.phase', message }, by);
     }
     const message = `the roots of ${names} are changed: the old ones are trusted no more, and their keys are removed`;
-    await put(record, { kind: 'authority.rotation-ended', message }, by);
-    await authorities.forgetRetiredKeys();
+    return put(record, { kind: 'authority.rotation-ended', message }, by);
   }
 
   return {

@@ -56,8 +56,11 @@ function isChanging(record: RotationRecord, { authority }: AuthorityLine): boole
   return record.authorities.some((each) => each === authority);
 }
 
+/** Only the CA that was replaced goes. Nobody but the operator knows whose the other roots of the cluster's file are. */
 function drop(line: AuthorityLine): AuthorityLine {
-  return { ...line, old: [], oldSigner: '', retired: [...line.old, ...line.retired] };
+  const [replaced, ...companions] = line.old;
+  const retired = replaced === undefined ? line.retired : [replaced, ...line.retired];
+  return { ...line, old: companions, oldSigner: '', retired };
 }
 
 function sorted(lines: AuthorityLine[]): AuthorityLine[] {

@@ -6,6 +6,7 @@ import {
   AdvanceAuthorityRotationRequestSchema,
   GetAuthorityRotationRequestSchema,
   ListAuthoritiesRequestSchema,
+  RemoveNodeRequestSchema,
   StartAuthorityRotationRequestSchema,
 } from '../../proto/gen/kubemtls/v1/authority_pb.js';
 import { Authority, RotationPhase } from '../../proto/gen/kubemtls/v1/types_pb.js';
@@ -29,6 +30,7 @@ describe('AuthorityService', () => {
   let fixture: RotationFixture;
   beforeEach(async () => {
     fixture = await rotationFixture();
+    removed = [];
     for (let index = 0; index < 25; index++) {
       await fixture.store.enrol({ node: sampleNode({ name: `w${index}` }), useToken: undefined });
       fixture.online.add(`w${index}`);
@@ -36,7 +38,9 @@ describe('AuthorityService', () => {
     }
   });
   afterEach(() => fixture.remove());
-  const service = () => authorityService(fixture);
+  let removed: unknown[];
+  const service = () =>
+    authorityService({ ...fixture, removeNode: async (name, by) => void removed.push({ name, ...by }) });
   const start = (fields: { authorities?: Authority[]; automatic?: boolean } = {}) =>
     service().startAuthorityRotation(create(StartAuthorityRotationRequestSchema, fields), call, caller);
   const advance = (from: RotationPhase) =>
@@ -120,6 +124,11 @@ describe('AuthorityService', () => {
       assert.equal((await list()).length, 4);
     });
   }
+
+  it('removes a node in the name of who asked', async () => {
+    await service().removeNode(create(RemoveNodeRequestSchema, { name: 'w1' }), call, caller);
+    assert.deepEqual(removed, [{ name: 'w1', actor: 'admin/root', source: '10.0.0.9' }]);
+  });
 
   it('refuses a second one', async () => {
     await start();

@@ -1,4 +1,4 @@
-/** AuthorityService: the CAs of the cluster and the change of their roots. */
+/** AuthorityService: the CAs of the cluster, the change of their roots, and the end of a node. */
 import { AppError } from '../../common/errors/app-error.ts';
 import { authorities as authorityWords, rotationPhases } from '../../common/names/names.ts';
 import type { Handlers } from '../../common/rpc/handlers.ts';
@@ -6,13 +6,15 @@ import type { AuthorityService, StartAuthorityRotationRequest } from '../../prot
 import type { Authorities } from '../authority/authorities.ts';
 import type { ClusterAuthority } from '../authority/import-authority.ts';
 import { actorOf, type Caller } from '../caller.ts';
-import type { Rotation } from '../rotation/rotation.ts';
+import type { By, Rotation } from '../rotation/rotation.ts';
 import { certificateMessages, rotationMessage } from '../rotation/rotation-message.ts';
 
 /** What the service needs. */
 export interface AuthorityServiceDeps {
   authorities: Pick<Authorities, 'all'>;
   rotation: Rotation;
+  /** See remove-node.ts. */
+  removeNode: (name: string, by: By) => Promise<void>;
 }
 
 const ALL: readonly ClusterAuthority[] = ['kubernetes', 'etcd', 'front-proxy'];
@@ -38,6 +40,10 @@ export function authorityService(deps: AuthorityServiceDeps): Handlers<typeof Au
       }
       const view = await rotation.advance(phase, { actor: actorOf(caller), source: call.address });
       return { rotation: rotationMessage(view) };
+    },
+    async removeNode({ name }, call, caller) {
+      await deps.removeNode(name, { actor: actorOf(caller), source: call.address });
+      return {};
     },
   };
 }

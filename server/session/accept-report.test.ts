@@ -12,6 +12,8 @@ import {
 } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { acceptReport, degrade } from './accept-report.ts';
 
+const nodeNowMs = Date.UTC(2026, 0, 2);
+
 interface Said {
   state: ComponentState;
   serial?: string;
@@ -133,6 +135,7 @@ describe('acceptReport', () => {
         component: 'etcd',
         previous: before && status(before),
         report: status(said),
+        nodeNowMs,
         proved: async (serial) => serials.includes(serial),
       });
       assert.deepEqual([accepted.state, accepted.news, accepted.stop !== undefined], [state, news, stops]);
@@ -142,14 +145,26 @@ describe('acceptReport', () => {
 
   it('tells why it does not believe', async () => {
     const report = status({ state: 'verified', serial: 'a' });
-    const accepted = await acceptReport({ component: 'etcd', previous: undefined, report, proved: async () => false });
+    const accepted = await acceptReport({
+      component: 'etcd',
+      previous: undefined,
+      report,
+      nodeNowMs,
+      proved: async () => false,
+    });
     assert.match(accepted.status.reason, /^not confirmed by peers/);
   });
 
   it('takes no other certificate of the component for the one it serves', async () => {
     const report = status({ state: 'verified' });
     report.certificates.push({ ...certificate('a'), profile: Profile.ETCD_PEER });
-    const accepted = await acceptReport({ component: 'etcd', previous: undefined, report, proved: async () => true });
+    const accepted = await acceptReport({
+      component: 'etcd',
+      previous: undefined,
+      report,
+      nodeNowMs,
+      proved: async () => true,
+    });
     assert.equal(accepted.state, 'failed');
   });
 });

@@ -27,6 +27,8 @@ export interface ReportInput {
   /** What was stored before. */
   previous: ComponentStatus | undefined;
   report: ComponentStatus;
+  /** By the clock of the node, as the times of both, in milliseconds since the epoch. */
+  nodeNowMs: number;
   /** Whether the server issued the telling certificate with this serial to this node and heard no complaint of its peers. */
   proved: (serial: string) => Promise<boolean>;
 }
@@ -42,9 +44,13 @@ const TELLING: Record<Component, readonly Profile[]> = {
   admin: ['admin-client', 'super-admin-client'],
 };
 
+/** As exact as the clock of a node is known from one heartbeat to the next. */
+const CLOCK_MARGIN_MS = 60_000;
+
 /** Judges a report. */
-export async function acceptReport({ component, previous, report, proved }: ReportInput): Promise<Accepted> {
-  const status = await believe({ component, previous, report, proved });
+export async function acceptReport(input: ReportInput): Promise<Accepted> {
+  const { component, previous } = input;
+  const status = await believe(input);
   const state = componentStates.toWord(status.state) ?? 'detected';
   const before = previous && componentStates.toWord(previous.state);
   const again = previous !== undefined && (status.restarts > previous.restarts || status.reloads > previous.reloads);
@@ -73,7 +79,7 @@ async function believe(input: ReportInput): Promise<ComponentStatus> {
   // 1. After a reconnect everything is reported again.
   if (unchanged && previous.state === State.VERIFIED) return report;
   // 2. What was seen since is not undone by an older verification.
-  if (unchanged && previous.state === State.DEGRADED && !isNewer(report, previous)) return previous;
+  if (unchanged && previous.state === State.DEGRADED && !isNewer(input, previous)) return previous;
   // 3. Else the peers' word counts.
   if (serial !== '' && (await input.proved(serial))) return report;
   const reason = `not confirmed by peers: the agent says it is verified${report.reason === '' ? '' : ` (${report.reason})`}`;
@@ -103,7 +109,9 @@ export function tellingSerial(component: Component, status: ComponentStatus): st
   return telling?.serial ?? '';
 }
 
-function isNewer(report: ComponentStatus, previous: ComponentStatus): boolean {
+/** What lies in the node's future was written before its clock was set back. */
+function isNewer({ report, nodeNowMs }: ReportInput, previous: ComponentStatus): boolean {
   if (report.updatedAt === undefined || previous.updatedAt === undefined) return false;
-  return timestampMs(report.updatedAt) > timestampMs(previous.updatedAt);
+  const previousMs = timestampMs(previous.updatedAt);
+  return timestampMs(report.updatedAt) > previousMs || previousMs > nodeNowMs + CLOCK_MARGIN_MS;
 }

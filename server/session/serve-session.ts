@@ -15,7 +15,7 @@ import type { Coordinator } from '../permit/coordinator.ts';
 import type { Rotation } from '../rotation/rotation.ts';
 import type { NodeRecord } from '../store/store.ts';
 import type { AgentStream, Session, Sessions } from './sessions.ts';
-import { type ReportDeps, takeObservation, takeReport } from './take-report.ts';
+import { type ReportDeps, takeObservation, takeReport, takeSurvey } from './take-report.ts';
 import type { Presence } from './watch-silence.ts';
 
 /** What a session needs. */
@@ -47,6 +47,7 @@ export async function serveSession(
 ): Promise<void> {
   const node = await deps.store.getNode(caller.name);
   if (node === undefined) throw new AppError('node-unknown', 'this node is not known; enrol it again');
+  if (node.revoked) throw new AppError('node-revoked', `${node.name} was removed; ask an operator`); // since it was let in
   deps.fleet.noteNode(node);
   const session = deps.sessions.open(node, stream);
   try {
@@ -88,7 +89,7 @@ async function takeHello(hello: Hello, session: Session, address: string, deps: 
   session.skewMs = skewOf(hello.nodeTime, session.heardAtMs);
   await storeSeen(session, deps, { agentVersion: hello.agentVersion.slice(0, 64), mode: modes.toWord(hello.mode) });
   await deps.presence.came(name, address);
-  for (const status of hello.components.slice(0, 10)) await takeReport(name, status, deps);
+  for (const status of hello.components.slice(0, 10)) await takeReport(name, status, deps, session.skewMs);
   session.ready = true;
   await deps.sessions.pushSettings();
   await deps.rotation.check();
@@ -103,13 +104,18 @@ async function takeOther(
   const { name } = session.node;
   switch (message.case) {
     case 'report':
-      await takeReport(name, message.value, deps);
+      await takeReport(name, message.value, deps, session.skewMs);
       await deps.sessions.pushSettings();
       return deps.rotation.check();
     case 'observation':
       if (!isNew(message.value, session.heardAtMs, seen)) return;
       await takeObservation(name, message.value, deps);
       return deps.sessions.pushSettings();
+    case 'survey':
+      await takeSurvey(name, message.value, deps);
+      session.surveyed = message.value.trustGeneration;
+      await deps.sessions.pushSettings();
+      return deps.rotation.check();
     case 'inventory':
       return deps.store.putInventory(name, inventoryBytes(message.value));
     case 'peerAnswer':
@@ -127,7 +133,8 @@ async function storeSeen(session: Session, deps: ServeSessionDeps, more: Partial
 
 function isNew(observation: TlsObservation, nowMs: number, seen: Map<string, number>): boolean {
   const { component, cause, fault, remote } = observation;
-  const key = JSON.stringify([component, cause, fault, remote]);
+  // cut before it is put together: a part of a text keeps the whole in memory
+  const key = JSON.stringify([component, cause.slice(0, 64), fault.slice(0, 64), remote.slice(0, 256)]);
   const lastMs = seen.get(key);
   if (lastMs !== undefined && nowMs - lastMs < SAME_OBSERVATION_MS) return false;
   if (seen.size >= 200) seen.clear();

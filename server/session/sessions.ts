@@ -41,6 +41,8 @@ export interface Session {
   skewMs: number | undefined;
   /** False until its hello was taken up: before, it gets no settings. */
   ready: boolean;
+  /** By the settings of which trust generation its agent has looked at the whole node; undefined before it has. */
+  surveyed: bigint | undefined;
 }
 
 interface Live extends Session {
@@ -48,7 +50,7 @@ interface Live extends Session {
   end: AbortController;
   generation: bigint;
   sent: string;
-  questions: Map<string, (answer: PeerAnswer | undefined) => void>;
+  questions: Map<string, PromiseWithResolvers<PeerAnswer>>;
 }
 
 /** The registry. */
@@ -76,6 +78,7 @@ export class Sessions {
       heardAtMs: nowMs,
       skewMs: undefined,
       ready: false,
+      surveyed: undefined,
       generation: BigInt(nowMs), // rises over restarts of the server too
       sent: '',
       questions: new Map(),
@@ -89,7 +92,7 @@ export class Sessions {
     const live = this.#live.get(session.node.name);
     if (live !== session) return; // a newer one took its place
     this.#live.delete(session.node.name);
-    for (const resolve of live.questions.values()) resolve(undefined);
+    for (const question of live.questions.values()) question.reject(wentAway(live.node.name));
   }
 
   /** Ends the session of a node, if it has one. */
@@ -135,7 +138,8 @@ export class Sessions {
   async #push(): Promise<void> {
     const { store, fleet, latch, config, clock } = this.#deps;
     const components = fleet.components((node) => this.isOnline(node));
-    await latch.update(components);
+    // a node that is being looked at may have a kubelet that nobody has heard of
+    if ([...this.#live.values()].every((live) => live.surveyed !== undefined)) await latch.update(components);
     const rollout = await store.getRollout();
     const etcd = components.filter((row) => row.component === 'etcd'); // of the rest nothing depends on the node
     for (const live of this.#live.values()) {
@@ -153,7 +157,11 @@ export class Sessions {
     }
   }
 
-  /** Puts a question to an agent; undefined when it is gone, or silent for that time. */
+  /**
+   * Puts a question to an agent; undefined when it is silent for that time.
+   *
+   * @throws AppError 'unavailable' when its session ends meanwhile, or has ended
+   */
   async ask(
     node: string,
     question: PeerQuestion,
@@ -161,14 +169,15 @@ export class Sessions {
     signal: AbortSignal,
   ): Promise<PeerAnswer | undefined> {
     const live = this.#live.get(node);
-    if (live === undefined) return undefined;
+    if (live === undefined) throw wentAway(node);
     const questionId = question.questionId === '' ? randomUUID() : question.questionId;
     const done = new AbortController();
-    const answer = new Promise<PeerAnswer | undefined>((resolve) => live.questions.set(questionId, resolve));
+    const answer = Promise.withResolvers<PeerAnswer>();
+    live.questions.set(questionId, answer);
     send(live, { message: { case: 'peerQuestion', value: { ...question, questionId } } });
     const late = this.#deps.clock.sleep(timeoutMs, AbortSignal.any([signal, done.signal])).catch(() => undefined);
     try {
-      return (await Promise.race([answer, late])) ?? undefined;
+      return (await Promise.race([answer.promise, late])) ?? undefined;
     } finally {
       live.questions.delete(questionId);
       done.abort();
@@ -178,8 +187,12 @@ export class Sessions {
   /** Takes up an answer; one that nobody asked for is dropped. */
   answer(session: Session, answer: PeerAnswer): void {
     const live = this.#live.get(session.node.name);
-    if (live === session) live.questions.get(answer.questionId)?.(answer);
+    if (live === session) live.questions.get(answer.questionId)?.resolve(answer);
   }
+}
+
+function wentAway(node: string): AppError {
+  return new AppError('unavailable', `${node} went away while it was asked`);
 }
 
 function send(live: Live, message: MessageInitShape<typeof SessionResponseSchema>): void {

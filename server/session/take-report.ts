@@ -4,8 +4,13 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
 import { componentStates, components } from '../../common/names/names.ts';
 import type { Clock } from '../../common/time/clock.ts';
-import type { TlsObservation } from '../../proto/gen/kubemtls/v1/agent_pb.js';
-import { type ComponentStatus, ComponentStatusSchema, type Evidence } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import type { Survey, TlsObservation } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import {
+  type ComponentStatus,
+  ComponentStatusSchema,
+  type EtcdMembership,
+  type Evidence,
+} from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { recordEvent } from '../events/record-event.ts';
 import type { FleetState } from '../fleet/fleet-state.ts';
 import { hasPeers } from '../peers/check-peers.ts';
@@ -26,15 +31,17 @@ export interface ReportDeps {
 /**
  * Takes up a status.
  *
+ * @param skewMs clock of the node less ours
  * @throws AppError 'invalid-request' for a component that is none
  */
-export async function takeReport(node: string, sent: ComponentStatus, deps: ReportDeps): Promise<void> {
+export async function takeReport(node: string, sent: ComponentStatus, deps: ReportDeps, skewMs = 0): Promise<void> {
   const component = components.toWord(sent.component);
   if (component === undefined) throw new AppError('invalid-request', 'the report names no component');
   const { status, state, news, stop } = await acceptReport({
     component,
     previous: deps.fleet.get(node, component),
     report: clamp(sent),
+    nodeNowMs: deps.clock.nowMs() + skewMs,
     proved: async (serial) =>
       (await deps.store.getCertificate(component === 'etcd' ? 'etcd' : 'kubernetes', serial))?.holder === node &&
       (!hasPeers(component) || (await isConfirmed(deps.store, { node, component, serial }))),
@@ -47,6 +54,15 @@ export async function takeReport(node: string, sent: ComponentStatus, deps: Repo
   if (stop !== undefined) await deps.pause({ actor: `node/${node}`, node, reason: `on ${node} ${stop}`, source: '' });
 }
 
+/** Forgets what is not on the node any more. */
+export async function takeSurvey(node: string, survey: Survey, deps: ReportDeps): Promise<void> {
+  const found = survey.components.flatMap((each) => components.toWord(each) ?? []);
+  for (const component of await deps.fleet.keepOnly(node, found)) {
+    const message = `${component} is not on the node any more`;
+    await recordEvent(deps.store, { kind: 'component.gone', actor: `node/${node}`, node, message });
+  }
+}
+
 /** Takes up a TLS failure read in a journal. */
 export async function takeObservation(node: string, seen: TlsObservation, deps: ReportDeps): Promise<void> {
   const component = components.toWord(seen.component);
@@ -55,7 +71,8 @@ export async function takeObservation(node: string, seen: TlsObservation, deps: 
   const what = [observation.cause, observation.remote === '' ? '' : `with ${observation.remote}`, observation.line];
   const message = `${component}: ${what.filter((text) => text !== '').join(', ')}`;
   await recordEvent(deps.store, { kind: 'tls.observed', actor: `node/${node}`, node, message });
-  const at = timestampFromMs(deps.clock.nowMs());
+  // by the node's clock, as the verification that this is compared with
+  const at = seen.loggedAt ?? timestampFromMs(deps.clock.nowMs());
   const degraded = degrade(deps.fleet.get(node, component), observation, at);
   if (degraded === undefined) return;
   await deps.fleet.put(node, component, degraded);
@@ -78,15 +95,32 @@ function clamp(status: ComponentStatus): ComponentStatus {
     checks: status.checks.slice(0, 10).map((check) => ({
       ...check,
       summary: cut(check.summary),
-      evidence: check.evidence
-        .slice(0, 40)
-        .map((line: Evidence) => ({ ...line, source: cut(line.source, 256), line: cut(line.line) })),
+      evidence: check.evidence.slice(0, 40).map((line: Evidence) => ({
+        ...line,
+        source: cut(line.source, 256),
+        line: cut(line.line),
+        cause: cut(line.cause, 64),
+      })),
     })),
-    certificates: status.certificates.slice(0, 40),
-    trust: status.trust.slice(0, 10).map((trust) => ({ ...trust, rootPins: trust.rootPins.slice(0, 20) })),
+    certificates: status.certificates.slice(0, 40).map((certificate) => ({
+      ...certificate,
+      serial: cut(certificate.serial, 64),
+      path: cut(certificate.path),
+      issuerPin: cut(certificate.issuerPin, 128),
+    })),
+    trust: status.trust.slice(0, 10).map((trust) => ({
+      ...trust,
+      rootPins: trust.rootPins.slice(0, 20).map((pin) => cut(pin, 128)),
+    })),
+    ...(status.etcd === undefined ? {} : { etcd: clampMembership(status.etcd) }),
     pendingFiles: status.pendingFiles.slice(0, 100).map((path) => cut(path)),
     endpoints: status.endpoints.slice(0, 20).map((endpoint) => cut(endpoint, 256)),
   });
+}
+
+function clampMembership(etcd: EtcdMembership): EtcdMembership {
+  const members = etcd.members.slice(0, 100).map((name) => cut(name, 256));
+  return { ...etcd, clusterId: cut(etcd.clusterId, 64), members };
 }
 
 function cut(text: string, most = 1000): string {

@@ -53,11 +53,3 @@ export function createPresence({ store, clock, sessions, heartbeatMs }: Presence
     },
   };
 }
-
-/** Looks at every heartbeat until the signal fires. */
-export async function watchSilence(presence: Presence, deps: PresenceDeps, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    await deps.clock.sleep(deps.heartbeatMs, signal);
-    await presence.look();
-  }
-}

@@ -143,4 +143,7 @@ export const migrations: readonly string[] = [
     retired TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  ALTER TABLE nodes ADD COLUMN identity_before TEXT NOT NULL DEFAULT '';
+  `,
 ];

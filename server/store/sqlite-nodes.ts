@@ -25,11 +25,12 @@ export function sqliteNodes(engine: SqliteEngine): NodeMethods {
   const selectNodes = engine.prepare('SELECT * FROM nodes ORDER BY name');
   const upsertNode = engine.prepare(`
     INSERT INTO nodes VALUES ($name, $role, $addresses, $identityPin, $identitySerial, $identityNotAfterMs, $enrolledAtMs,
-      $tokenId, $lastSeenAtMs, $agentVersion, $mode, $clockSkewMs, $revoked)
+      $tokenId, $lastSeenAtMs, $agentVersion, $mode, $clockSkewMs, $revoked, $identityBefore)
     ON CONFLICT (name) DO UPDATE SET role = $role, addresses = $addresses, identity_pin = $identityPin,
       identity_serial = $identitySerial, identity_not_after_ms = $identityNotAfterMs, enrolled_at_ms = $enrolledAtMs,
       token_id = $tokenId, last_seen_at_ms = $lastSeenAtMs, agent_version = $agentVersion, mode = $mode,
-      clock_skew_ms = $clockSkewMs, revoked = $revoked`);
+      clock_skew_ms = $clockSkewMs, revoked = $revoked,
+      identity_before = $identityBefore`);
   const useToken = engine.prepare('UPDATE tokens SET uses = uses + 1 WHERE id = ? AND uses < max_uses');
   const selectAdmin = engine.prepare('SELECT * FROM admins WHERE name = ?');
   const upsertAdmin = engine.prepare('INSERT OR REPLACE INTO admins VALUES (?, ?, ?)');
@@ -95,6 +96,7 @@ function nodeOf(row: Row): NodeRecord {
     addresses: texts(row, 'addresses'),
     identityPin: text(row, 'identity_pin'),
     identitySerial: text(row, 'identity_serial'),
+    identityBefore: text(row, 'identity_before'),
     identityNotAfterMs: integer(row, 'identity_not_after_ms'),
     enrolledAtMs: integer(row, 'enrolled_at_ms'),
     tokenId: text(row, 'token_id'),

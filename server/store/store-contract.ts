@@ -22,6 +22,7 @@ export function sampleNode(fields: Partial<NodeRecord> = {}): NodeRecord {
     addresses: ['10.0.0.11'],
     identityPin: 'sha256:aa',
     identitySerial: '1a',
+    identityBefore: '',
     identityNotAfterMs: 5000,
     enrolledAtMs: 1000,
     tokenId: 'token001',

@@ -14,6 +14,8 @@ export interface NodeRecord {
   /** sha256:HEX of the identity key's SubjectPublicKeyInfo. */
   identityPin: string;
   identitySerial: string;
+  /** Serial of the identity that was renewed, until the new one is used: the answer may have been lost. Else ''. */
+  identityBefore: string;
   identityNotAfterMs: number;
   enrolledAtMs: number;
   /** Identifier of the token that enrolled it, last. */
@@ -112,7 +114,7 @@ export interface AuthorityLine {
   authority: Authority;
   /** The newest; it signs, in the phase trust probes only. */
   current: string;
-  /** Roots that are trusted still, newest first. */
+  /** Roots that are trusted too: while they change the CA that is replaced first, then those that stood in its file and stay. */
   old: string[];
   /** The one of `old` that signs leaves in the phase trust; '' when the server has not its key. */
   oldSigner: string;

@@ -93,6 +93,7 @@ async function enrolBefore(
       const identity = {
         identityPin: csr.publicKeyPin,
         identitySerial: serial,
+        identityBefore: '',
         identityNotAfterMs: notAfter.getTime(),
       };
       const seen = {

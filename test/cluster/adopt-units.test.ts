@@ -105,7 +105,9 @@ function looksInto(adoption: () => Adoption): void {
     await cp1.sh('systemctl stop kube-mtls-server kube-mtls-agent');
     await w1.sh('systemctl stop kube-mtls-agent');
     assert.match(await nodes(cp1), / Ready /);
-    await cp1.sh('systemctl start kube-mtls-server kube-mtls-agent');
+    await cp1.sh(
+      'systemctl start kube-mtls-server kube-mtls-agent || { journalctl -o cat -n 40 -t systemd -t kube-mtls-agent >&2; exit 1; }',
+    );
     await w1.sh('systemctl start kube-mtls-agent');
     await adoption().view.until('cp1', 'kube-apiserver', ['VERIFIED'], 60_000);
   });

@@ -7,6 +7,7 @@ import { type FileEntry, fileTable, listFiles } from '../lab/file-table.ts';
 import { buildPackages, joinNode, startServer } from '../lab/fleet.ts';
 import { FleetView } from '../lab/fleet-view.ts';
 import { Lab } from '../lab/lab.ts';
+import { logLoudly } from '../lab/log-loudly.ts';
 import { Operator } from '../lab/operator.ts';
 import { makeKubernetes } from '../lab/packages.ts';
 import { startProbers } from '../lab/probers.ts';
@@ -15,7 +16,11 @@ const say = (text: string) => console.log(`# ${text}`);
 /** Longer than the slowest: an API server that waits for its permit, restarts and is watched by its peers. */
 const VERIFIED_MS = 420_000;
 const LOAD_MS = 60_000;
-/** Objects made, listed and removed as fast as kubectl can for a minute, and callers that any port meets. */
+const FEWEST_LINES = 50;
+/**
+ * Objects made, listed and removed as fast as kubectl can for a minute, pods whose image nobody can pull, and callers that any port
+ * meets.
+ */
 const LOAD = `export KUBECONFIG=/etc/kubernetes/admin.conf
 end=$(( $(date +%s) + ${LOAD_MS / 1000} ))
 for n in $(seq 100000); do
@@ -23,6 +28,8 @@ for n in $(seq 100000); do
   kubectl create configmap load-$n --from-literal=a=$n >/dev/null
   kubectl get configmaps -A >/dev/null
   kubectl delete configmap load-$n >/dev/null
+  kubectl run load-$n --image=127.0.0.1:9/none --overrides='{"spec":{"tolerations":[{"operator":"Exists"}]}}' >/dev/null
+  kubectl delete pod load-$n --grace-period=0 --force --wait=false >/dev/null 2>&1
   timeout 1 bash -c 'exec 3<>/dev/tcp/127.0.0.1/6443' || true
 done`;
 const CHECKS = ['UNIT', 'JOURNAL', 'HANDSHAKE', 'CLUSTER'].map((kind) => `CHECK_KIND_${kind}`);
@@ -145,6 +152,7 @@ export function adoptionTests(name: string, start: (lab: Lab) => Promise<Cluster
     it('finds nothing wrong in the logs of the healthy cluster under load', async () => {
       const { cluster, operator } = adoption();
       const { controlPlane, kubelet: worker, logPath } = cluster;
+      await logLoudly(cluster);
       const sinceMs = Date.now();
       const probers = startProbers({ controlPlane, worker, logPath });
       try {
@@ -161,6 +169,7 @@ export function adoptionTests(name: string, start: (lab: Lab) => Promise<Cluster
           const { lines, alarms } = await alarmsOf(host, component, cluster.runs(component), sinceMs);
           say(`${name} ${component}: ${lines} lines, ${alarms.length} taken for a failure`);
           assert.deepEqual(alarms, []);
+          assert.ok(lines >= FEWEST_LINES, `${component} logged ${lines} lines: too few to prove anything`);
         }
       }
       const { events = [] } = JSON.parse(await operator.call('FleetService/ListEvents', { kind: 'tls' }));

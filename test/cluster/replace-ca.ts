@@ -11,7 +11,7 @@ import { Lab } from '../lab/lab.ts';
 import { Operator } from '../lab/operator.ts';
 import { makeKubernetes } from '../lab/packages.ts';
 import type { ProbeReport } from '../lab/probe-clients.ts';
-import { outside, probeTable, startProbers } from '../lab/probers.ts';
+import { assertServed, probeTable, startProbers } from '../lab/probers.ts';
 
 const say = (text: string) => console.log(`# ${text}`);
 const PHASE_MS = 900_000;
@@ -92,13 +92,11 @@ export function replaceCaTests(name: string, start: (lab: Lab) => Promise<Cluste
       const report = await probers.stop();
       probers = undefined;
       console.log(probeTable(report));
-      for (const [client, { refused, away, answered }] of Object.entries(report.clients)) {
-        assert.ok(answered > 100, `${client} was answered ${answered} times: too few to prove anything`);
-        assert.deepEqual(outside(refused, report.outages), [], `${client} was refused`);
-        // a kubelet that restarts is away for its callers, however well the API server is
-        const missed = client === 'kubelet logs' ? [] : outside(away, report.outages);
-        assert.deepEqual(missed, [], `${client} did not reach a ready API server`);
-      }
+      await assertServed(
+        report,
+        cluster.hosts.map(({ host }) => host),
+        100,
+      );
       for (const { host } of cluster.hosts) {
         console.log(`\nFiles of ${host.name}:\n${fileTable(files.get(host.name) ?? new Map(), listFiles(host))}\n`);
       }

@@ -61,7 +61,7 @@ describe('callers', () => {
       node.tokens.createToken({ role: NodeRole.CONTROL_PLANE }),
       node.rollout.resumeRollout({}),
     ];
-    for (const call of calls) assert.equal((await failureOf(call)).reason, 'policy-refused');
+    for (const { reason } of await Promise.all(calls.map(failureOf))) assert.equal(reason, 'policy-refused');
     const { events } = await admin.fleet.listEvents({ node: 'a1', kind: 'call.refused' });
     assert.equal(events.length, 4);
     assert.equal(events[0]?.source, '127.0.0.1');

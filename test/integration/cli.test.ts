@@ -9,6 +9,8 @@ import { startTestServer, type TestServer, until } from './server-fixture.ts';
 
 const main = join(import.meta.dirname, '../../server/cli/main.ts');
 let server: TestServer;
+/** An agent that is silent is taken for gone. */
+let beats: NodeJS.Timeout;
 
 before(async () => {
   server = await startTestServer();
@@ -24,9 +26,13 @@ before(async () => {
   agent.write({
     message: { case: 'hello', value: { mode: AgentMode.ENFORCE, agentVersion: '0.1.0', components: [kubelet] } },
   });
+  beats = setInterval(() => agent.write({ message: { case: 'heartbeat', value: {} } }), 1000);
   await until(async () => (await server.store.listStatuses()).length === 1, 'the status is stored');
 });
-after(() => server.close());
+after(() => {
+  clearInterval(beats);
+  return server.close();
+});
 
 describe('kube-mtls', () => {
   it('prints the fleet as a table', async () => {
@@ -107,7 +113,22 @@ describe('kube-mtls', () => {
     assert.match((await cli('authority', 'list')).stdout, /^kubernetes +trusted/m);
   });
 
+  it('removes a node, says what is left to do, and shows that it is removed', async () => {
+    await server.enrol('w9', 'worker', ['10.0.0.19']);
+    const { stdout } = await cli('node', 'remove', 'w9');
+    assert.match(stdout, /^w9 is removed from the fleet/);
+    assert.match(stdout, /certificates that it has stay valid until they end/);
+    assert.match(stdout, /^ {2}kubectl delete node w9$/m);
+    assert.match(stdout, /if it was hostile: kube-mtls authority rotate/);
+    assert.equal((await cli('node', 'remove', 'w9')).stdout, stdout);
+    assert.match((await cli('nodes')).stdout, /^w9 +worker +10\.0\.0\.19 +removed, seen \d/m);
+    assert.match((await cli('node', 'w9')).stdout, /^w9 {2}worker {2}10\.0\.0\.19 {2}removed, seen \d/);
+    assert.doesNotMatch((await cli('fleet')).stdout, /w9/);
+  });
+
   const mistakes: [string, string[], RegExp][] = [
+    ['the removal of an unknown node', ['node', 'remove', 'nobody'], /^kube-mtls: there is no node nobody; /],
+    ['the removal of no node', ['node', 'remove'], /missing required argument 'name'/],
     ['an unknown node', ['node', 'nobody'], /^kube-mtls: there is no node nobody; "kube-mtls nodes" lists them\n$/],
     ['a duration without a unit', ['certificates', '--expiring-within', '30'], /write it with a unit/],
     ['a role that is none', ['token', 'create', '--role', 'boss'], /Allowed choices are control-plane, worker, etcd/],

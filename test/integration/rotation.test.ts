@@ -102,6 +102,14 @@ describe('a change of the kubernetes root', () => {
     const skip = await failureOf(admin.authorities.advanceAuthorityRotation({ from: RotationPhase.REISSUE }));
     assert.equal(skip.reason, 'conflict', 'a call that is repeated must not skip a phase');
     await report([fresh, old], old);
+    const unseen = await failureOf(admin.authorities.advanceAuthorityRotation({ from: RotationPhase.TRUST }));
+    assert.match(unseen.message, /w1: its agent has not looked at the whole node in this phase yet/);
+    const survey = { components: [Component.KUBELET], trustGeneration: told.at(-1) ?? 0n };
+    session.write({ message: { case: 'survey', value: survey } });
+    await until(
+      async () => (await admin.authorities.getAuthorityRotation({})).rotation?.complete === true,
+      'the phase is complete',
+    );
     const { rotation } = await admin.authorities.advanceAuthorityRotation({ from: RotationPhase.TRUST });
     assert.equal(rotation?.phase, RotationPhase.REISSUE);
     const reissue = await bundle();

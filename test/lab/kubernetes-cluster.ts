@@ -66,13 +66,13 @@ async function startControlPlane(cp1: Host): Promise<void> {
     'kube-controller-manager',
     `/opt/bin/kube-controller-manager --kubeconfig=${manager} --authentication-kubeconfig=${manager} --authorization-kubeconfig=${manager} \
 --cluster-signing-cert-file=${PKI}/ca.crt --cluster-signing-key-file=${PKI}/ca.key --root-ca-file=${PKI}/ca.crt \
---service-account-private-key-file=${PKI}/sa.key --use-service-account-credentials=true`,
+--service-account-private-key-file=${PKI}/sa.key --use-service-account-credentials=true --v=4`,
   );
   const scheduler = '/etc/kubernetes/scheduler.conf';
   await startUnit(
     cp1,
     'kube-scheduler',
-    `/opt/bin/kube-scheduler --kubeconfig=${scheduler} --authentication-kubeconfig=${scheduler} --authorization-kubeconfig=${scheduler}`,
+    `/opt/bin/kube-scheduler --kubeconfig=${scheduler} --authentication-kubeconfig=${scheduler} --authorization-kubeconfig=${scheduler} --v=4`,
   );
   await cp1.until('the API server to be ready', async () => {
     const readyz = ['kubectl', '--kubeconfig', '/etc/kubernetes/admin.conf', 'get', '--raw', '/readyz'];

@@ -16,7 +16,6 @@ import { BASE, BIN, LAB, makeBaseImage } from './packages.ts';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const NSPAWN = '/run/systemd/nspawn';
 const SWITCH = 'km-switch';
-const LOCK = join(LAB, 'lab.lock');
 
 /** A running container. */
 interface Running {
@@ -29,20 +28,25 @@ interface Running {
 /** A set of hosts on one private network, 10.77.0.0/24. One lab at a time on a machine. */
 export class Lab {
   readonly #running = new Map<string, Running>();
+  readonly #booting = new Set<Promise<Host>>();
   readonly #say: (text: string) => void;
-  /** A test that is interrupted takes its hosts with it. */
-  readonly #interrupted = () => void this.close().finally(() => process.exit(130));
+  #closed: Promise<void> | undefined;
+  /** A test that is interrupted takes its hosts with it, however often it is told, and though nobody reads any more what it says. */
+  readonly #interrupted = () => {
+    for (const output of [process.stdout, process.stderr]) output.on('error', () => {});
+    void this.close().finally(() => process.exit(130));
+  };
 
   private constructor(say: (text: string) => void) {
     this.#say = say;
-    for (const signal of SIGNALS) process.once(signal, this.#interrupted);
+    for (const signal of SIGNALS) process.on(signal, this.#interrupted);
   }
 
   /** Prepares the machine, and clears what a killed lab left. Needs root. */
   static async open(say: (text: string) => void = () => {}): Promise<Lab> {
     if (process.geteuid?.() !== 0) throw new Error('test hosts need root: they make namespaces and mounts');
     await makeBaseImage(say);
-    await takeLabLock(LOCK, say);
+    await takeLabLock(say);
     await clearLeftovers();
     await mkdir(join(LAB, 'hosts'), { recursive: true });
     await mkdir(BIN, { recursive: true });
@@ -59,6 +63,13 @@ export class Lab {
 
   /** Boots a host; about 1.5 s. */
   async boot(name: string, ip: string): Promise<Host> {
+    if (this.#closed !== undefined) throw new Error('the lab is closed');
+    const booting = this.#boot(name, ip);
+    this.#booting.add(booting);
+    return booting.finally(() => this.#booting.delete(booting));
+  }
+
+  async #boot(name: string, ip: string): Promise<Host> {
     const folder = join(LAB, 'hosts', name);
     await rm(folder, { recursive: true, force: true });
     for (const part of ['upper', 'work', 'root']) await mkdir(join(folder, part), { recursive: true });
@@ -89,14 +100,19 @@ export class Lab {
     await takeAway(name, running.nspawnPid, running.leaderPid, running.folder);
   }
 
-  /** Takes everything away. May be called twice. */
-  async close(): Promise<void> {
-    for (const signal of SIGNALS) process.off(signal, this.#interrupted);
+  /** Takes everything away. May be called again, also while it is at it. */
+  close(): Promise<void> {
+    this.#closed ??= this.#takeDown();
+    return this.#closed;
+  }
+
+  async #takeDown(): Promise<void> {
+    await Promise.allSettled(this.#booting);
     for (const name of [...this.#running.keys()]) await this.kill(name);
-    await runCommand(['ip', 'netns', 'del', SWITCH]);
-    await runCommand(['umount', NSPAWN]);
+    await clearLeftovers(); // the switch, and hosts that did not boot
     await rm(join(LAB, 'hosts'), { recursive: true, force: true });
-    await releaseLabLock(LOCK);
+    await releaseLabLock();
+    for (const signal of SIGNALS) process.off(signal, this.#interrupted);
   }
 
   async #connect(name: string, ip: string): Promise<void> {
@@ -150,7 +166,7 @@ async function takeAway(name: string, nspawnPid: number, leaderPid: number, fold
   await rm(folder, { recursive: true, force: true });
 }
 
-/** What a lab that was killed itself left: found by the names that only labs use. */
+/** Whatever is there of a lab, found by the names that only labs use. */
 async function clearLeftovers(): Promise<void> {
   const { stdout: pids } = await runCommand(['pgrep', '-f', `systemd-nspawn --directory=${LAB}/hosts/`]);
   for (const pid of pids.split('\n').filter((line) => line !== '')) {

@@ -1,7 +1,9 @@
 /** Clients of a cluster's API server of every kind, calling five times a second while a cluster is changed; see probe-clients.ts. */
+import assert from 'node:assert/strict';
 import { Beside } from './beside.ts';
 import type { Host } from './host.ts';
 import type { ProbeCount, ProbeReport } from './probe-clients.ts';
+import { restartWindows } from './restart-windows.ts';
 
 /** What is called. */
 export interface ProbersOptions {
@@ -26,6 +28,21 @@ export function outside(seen: ProbeCount['refused'], outages: ProbeReport['outag
   return seen.filter(
     ({ atMs }) => !outages.some(({ fromMs, untilMs }) => atMs >= fromMs - MARGIN_MS && atMs <= untilMs + MARGIN_MS),
   );
+}
+
+/**
+ * Asserts that every client was answered often enough, and that none was refused, nor missed the API server, while it was there. The
+ * logs come from the kubelet: it may be missed while it or etcd was being restarted, as the agents' own journals tell.
+ */
+export async function assertServed(report: ProbeReport, hosts: readonly Host[], atLeast: number): Promise<void> {
+  const { outages } = report;
+  const behind = [...(await restartWindows(hosts, 'etcd')), ...(await restartWindows(hosts, 'kubelet'))];
+  for (const [client, { refused, away, answered }] of Object.entries(report.clients)) {
+    assert.ok(answered > atLeast, `${client} was answered ${answered} times: too few to prove anything`);
+    assert.deepEqual(outside(refused, outages), [], `${client} was refused`);
+    const missed = outside(away, client === 'kubelet logs' ? [...outages, ...behind] : outages);
+    assert.deepEqual(missed, [], `${client} did not reach a ready API server`);
+  }
 }
 
 /** The counts as a table, one line a client. */

@@ -70,6 +70,8 @@ kubernetesVersion: ${VERSION}
 imageRepository: localhost
 controlPlaneEndpoint: ${host.ip}:6443
 networking: {serviceSubnet: 10.96.0.0/12}
+controllerManager: {extraArgs: {v: "4"}}
+scheduler: {extraArgs: {v: "4"}}
 ---
 apiVersion: kubeadm.k8s.io/v1beta2
 kind: InitConfiguration

@@ -71,6 +71,14 @@ export declare type SessionRequest = Message<"kubemtls.v1.SessionRequest"> & {
      */
     value: PeerAnswer;
     case: "peerAnswer";
+  } | {
+    /**
+     * The agent has looked at the whole node; all that it found has been reported before.
+     *
+     * @generated from field: kubemtls.v1.Survey survey = 7;
+     */
+    value: Survey;
+    case: "survey";
   } | { case: undefined; value?: undefined };
 };
 
@@ -205,6 +213,34 @@ export declare type Inventory = Message<"kubemtls.v1.Inventory"> & {
 export declare const InventorySchema: GenMessage<Inventory>;
 
 /**
+ * What is on the node, complete: what was reported before and is not named is gone. Until it was said nobody knows what
+ * else a node runs, and nothing that has to hold for all components is taken to hold.
+ *
+ * @generated from message kubemtls.v1.Survey
+ */
+export declare type Survey = Message<"kubemtls.v1.Survey"> & {
+  /**
+   * Every component found.
+   *
+   * @generated from field: repeated kubemtls.v1.Component components = 1;
+   */
+  components: Component[];
+
+  /**
+   * trust_generation of the settings by which they were looked at.
+   *
+   * @generated from field: uint64 trust_generation = 2;
+   */
+  trustGeneration: bigint;
+};
+
+/**
+ * Describes the message kubemtls.v1.Survey.
+ * Use `create(SurveySchema)` to create a new message.
+ */
+export declare const SurveySchema: GenMessage<Survey>;
+
+/**
  * A TLS failure read in the journal of a managed unit.
  *
  * @generated from message kubemtls.v1.TlsObservation
@@ -330,7 +366,7 @@ export declare type Settings = Message<"kubemtls.v1.Settings"> & {
   etcdStep: EtcdStep;
 
   /**
-   * True while no restart permit is granted.
+   * True while no restart permit is granted, but to undo and to take files up live.
    *
    * @generated from field: bool rollout_paused = 9;
    */
@@ -738,7 +774,8 @@ export declare const AgentService: GenService<{
   },
   /**
    * Asks for the right to disturb components. Asked again with the permit held, it renews it.
-   * Reasons: unavailable with a retry delay while somebody else holds it, policy-refused while the rollout is paused.
+   * Reasons: unavailable with a retry delay while somebody else holds it, policy-refused while the rollout is paused, unless
+   * it is to undo or live.
    *
    * @generated from rpc kubemtls.v1.AgentService.AcquireRestartPermit
    */

@@ -299,8 +299,42 @@ export declare type AdvanceAuthorityRotationResponse = Message<"kubemtls.v1.Adva
 export declare const AdvanceAuthorityRotationResponseSchema: GenMessage<AdvanceAuthorityRotationResponse>;
 
 /**
- * The certificate authorities of the cluster and the change of their roots. For callers with the role admin; ListAuthorities
- * and GetAuthorityRotation for viewers too.
+ * Which node.
+ *
+ * @generated from message kubemtls.v1.RemoveNodeRequest
+ */
+export declare type RemoveNodeRequest = Message<"kubemtls.v1.RemoveNodeRequest"> & {
+  /**
+   * Its name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message kubemtls.v1.RemoveNodeRequest.
+ * Use `create(RemoveNodeRequestSchema)` to create a new message.
+ */
+export declare const RemoveNodeRequestSchema: GenMessage<RemoveNodeRequest>;
+
+/**
+ * Nothing to say.
+ *
+ * @generated from message kubemtls.v1.RemoveNodeResponse
+ */
+export declare type RemoveNodeResponse = Message<"kubemtls.v1.RemoveNodeResponse"> & {
+};
+
+/**
+ * Describes the message kubemtls.v1.RemoveNodeResponse.
+ * Use `create(RemoveNodeResponseSchema)` to create a new message.
+ */
+export declare const RemoveNodeResponseSchema: GenMessage<RemoveNodeResponse>;
+
+/**
+ * The certificate authorities of the cluster, the change of their roots, and who is a node no more. For callers with the role
+ * admin; ListAuthorities and GetAuthorityRotation for viewers too.
  *
  * @generated from service kubemtls.v1.AuthorityService
  */
@@ -345,6 +379,20 @@ export declare const AuthorityService: GenService<{
     methodKind: "unary";
     input: typeof AdvanceAuthorityRotationRequestSchema;
     output: typeof AdvanceAuthorityRotationResponseSchema;
+  },
+  /**
+   * Takes a node out of the fleet: its session ends, everything that it says is refused, its permit is given back, its
+   * statuses are forgotten, and nothing waits for it any more. Tokens that allow to enrol its name again are revoked; one that
+   * is made afterwards lets the name come back, with a new key. The certificates that were issued to it stay valid until they
+   * end, since Kubernetes reads no revocation lists: only a change of roots makes them void earlier. A node that is removed
+   * already is no error. Reasons: node-unknown for a name that was never enrolled.
+   *
+   * @generated from rpc kubemtls.v1.AuthorityService.RemoveNode
+   */
+  removeNode: {
+    methodKind: "unary";
+    input: typeof RemoveNodeRequestSchema;
+    output: typeof RemoveNodeResponseSchema;
   },
 }>;
 

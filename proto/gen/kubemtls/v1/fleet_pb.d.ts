@@ -184,6 +184,13 @@ export declare type NodeSummary = Message<"kubemtls.v1.NodeSummary"> & {
    * @generated from field: google.protobuf.Timestamp next_expiry = 9;
    */
   nextExpiry?: Timestamp | undefined;
+
+  /**
+   * True after RemoveNode: its name and its certificates are on record, and it counts for nothing.
+   *
+   * @generated from field: bool removed = 10;
+   */
+  removed: boolean;
 };
 
 /**

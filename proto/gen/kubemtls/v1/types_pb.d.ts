@@ -157,7 +157,7 @@ export declare type ComponentTrust = Message<"kubemtls.v1.ComponentTrust"> & {
   authority: Authority;
 
   /**
-   * sha256:HEX of each root's SubjectPublicKeyInfo.
+   * sha256:HEX of the SubjectPublicKeyInfo of each root that is in all of these files.
    *
    * @generated from field: repeated string root_pins = 2;
    */
@@ -578,14 +578,14 @@ export enum NodeRole {
   UNSPECIFIED = 0,
 
   /**
-   * Runs kube-apiserver, may run a stacked etcd and a kubelet.
+   * Runs kube-apiserver; may run every other component too.
    *
    * @generated from enum value: NODE_ROLE_CONTROL_PLANE = 1;
    */
   CONTROL_PLANE = 1,
 
   /**
-   * Runs a kubelet only.
+   * Runs a kubelet, may run kube-proxy.
    *
    * @generated from enum value: NODE_ROLE_WORKER = 2;
    */
@@ -913,7 +913,7 @@ export enum ComponentState {
   DETECTED = 1,
 
   /**
-   * There is a plan that has not begun.
+   * There is a plan that has not begun, or what is done so far waits for the next step of the whole fleet; reason tells.
    *
    * @generated from enum value: COMPONENT_STATE_PENDING = 2;
    */

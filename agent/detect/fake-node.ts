@@ -1,5 +1,5 @@
 /** A node below a temporary folder, with a systemctl that knows only the units a test gives it. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
@@ -66,6 +66,7 @@ export class FakeNode {
   async write(path: string, text: string | Uint8Array): Promise<void> {
     await mkdir(dirname(this.path(path)), { recursive: true });
     await writeFile(this.path(path), text);
+    await chmod(this.path(path), 0o644); // whatever the umask
   }
 
   async addUnit(name: string, unit: FakeUnit): Promise<void> {

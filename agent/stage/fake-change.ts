@@ -1,5 +1,5 @@
 /** A change for tests of the transaction: etcd and an API server turn to mutual TLS together. */
-import { lstat, mkdir, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Detected, DetectedUnit, SourceFile } from '../detect/detected.ts';
 import { componentFolder } from '../layout.ts';
@@ -37,7 +37,8 @@ export async function makeNode(parent: string, texts: FakeTexts = TEXTS): Promis
   await mkdir(dirname(node.layout.changesFolder), { recursive: true });
   const put = async (path: string, text: string, mode: number) => {
     await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, text, { mode });
+    await writeFile(path, text);
+    await chmod(path, mode); // whatever the umask
   };
   const apiserver = componentFolder(node.layout, 'kube-apiserver');
   for (const version of ['v20250101T000000Z-aaaaaa', 'v20250601T000000Z-bbbbbb']) {

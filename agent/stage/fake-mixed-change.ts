@@ -1,5 +1,5 @@
 /** A change for tests of the transaction in which every kind of process has its part, restarted and live. */
-import { mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Component, Profile } from '../../common/names/names.ts';
 import type { Detected, DetectedPod } from '../detect/detected.ts';
@@ -43,7 +43,8 @@ export async function makeMixedNode(parent: string): Promise<FakeNode> {
   await mkdir(dirname(node.layout.changesFolder), { recursive: true });
   const put = async (path: string, text: string, mode: number) => {
     await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, text, { mode });
+    await writeFile(path, text);
+    await chmod(path, mode); // whatever the umask
   };
   for (const component of PODS) await put(node.kubelet.manifestPath(component), manifestOf(component), 0o600);
   await put(node.at('/etc/kubernetes/admin.conf'), 'old kubeconfig', 0o600);

@@ -16,7 +16,7 @@ import { undoChange } from './undo-change.ts';
 const disk = mkdtempSync(join(tmpdir(), 'kube-mtls-disk-'));
 const mounted = mount('size=2m');
 after(() => {
-  if (mounted) spawnSync('umount', [disk]);
+  if (mounted) spawnSync('umount', ['-l', disk]);
   rmdirSync(disk);
 });
 

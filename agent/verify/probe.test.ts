@@ -121,16 +121,27 @@ describe('probe', () => {
 
   it('gives up on a port that accepts and never answers, over TLS and over plaintext', async (test) => {
     const port = await listen(test, silentServer(test));
-    const secure = await ask(port, { timeoutMs: 50 });
-    assert.deepEqual(secure, { kind: 'unreachable', detail: 'no TLS handshake within 50 ms' });
-    const plain = await ask(port, { timeoutMs: 50, tls: undefined });
+    test.mock.timers.enable({ apis: ['setTimeout'] });
+    const untilLimit = async (change: Partial<ProbeRequest>) => {
+      const connected = Promise.withResolvers<void>();
+      const asked = ask(port, { ...change, timeoutMs: 50, onConnect: () => connected.resolve() });
+      await connected.promise;
+      test.mock.timers.tick(50);
+      return asked;
+    };
+    assert.deepEqual(await untilLimit({}), { kind: 'unreachable', detail: 'no TLS handshake within 50 ms' });
+    const plain = await untilLimit({ tls: undefined });
     assert.deepEqual(plain, { kind: 'unreachable', detail: 'no answer within 50 ms' });
   });
 
   it('gives up on a server that finishes the handshake and never answers', async (test) => {
-    const port = await serveTls(test, server, () => {});
-    const outcome = await ask(port, { timeoutMs: 200 });
-    assert.deepEqual(outcome, { kind: 'unreachable', detail: 'no answer within 200 ms' });
+    const called = Promise.withResolvers<void>();
+    const port = await serveTls(test, server, () => called.resolve());
+    test.mock.timers.enable({ apis: ['setTimeout'] });
+    const asked = ask(port, { timeoutMs: 200 });
+    await called.promise;
+    test.mock.timers.tick(200);
+    assert.deepEqual(await asked, { kind: 'unreachable', detail: 'no answer within 200 ms' });
   });
 
   it('gives up on a server that answers without an end', async (test) => {

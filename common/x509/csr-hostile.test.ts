@@ -111,11 +111,12 @@ describe('a hostile request', () => {
     ['16 KiB of whitespace', () => Buffer.alloc(16_384, 0x20), /exactly one PEM block/],
   ];
   for (const [what, make, why] of large) {
-    it(`is refused within 200 ms with ${what}`, () => {
+    it(`is refused within 200 ms of work with ${what}`, () => {
       const bytes = make();
-      const start = performance.now();
+      const start = process.threadCpuUsage();
       assert.throws(() => parseCsr(bytes), refused(why));
-      assert.ok(performance.now() - start < 200, `${performance.now() - start} ms`);
+      const { user, system } = process.threadCpuUsage(start);
+      assert.ok(user + system < 200_000, `${user + system} µs`);
     });
   }
 

@@ -11,6 +11,7 @@ import { logLoudly } from '../lab/log-loudly.ts';
 import { Operator } from '../lab/operator.ts';
 import { makeKubernetes } from '../lab/packages.ts';
 import { startProbers } from '../lab/probers.ts';
+import { untilSettled } from '../lab/settled.ts';
 
 const say = (text: string) => console.log(`# ${text}`);
 /** Longer than the slowest: an API server that waits for its permit, restarts and is watched by its peers. */
@@ -121,6 +122,7 @@ export function adoptionTests(name: string, start: (lab: Lab) => Promise<Cluster
           }
         }
       }
+      await untilSettled(cluster, view);
       assert.match(await nodesOf(cluster), / Ready /);
     });
 

@@ -90,7 +90,7 @@ describe('the packages', () => {
     await host.sh(`systemctl enable -q --now ${SERVER}`);
     assert.match(await host.sh('kube-mtls fleet'), /0 of 0 nodes online/);
     await host.sh(await joinLine(host, '--role etcd --node pk1'));
-    await host.until('a session', async () => /connected since/.test(await host.sh('kube-mtls-agent status')));
+    await host.until('a session', async () => /, connected since/.test(await host.sh('kube-mtls-agent status')));
     assert.match(await host.sh('kube-mtls fleet'), /1 of 1 nodes online/);
     assert.equal(await isEnabled(AGENT), 'enabled');
     const secrets = '/etc/kube-mtls/ca-passphrase /etc/kube-mtls/admin /etc/kube-mtls/admin/admin.key';

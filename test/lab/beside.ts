@@ -24,6 +24,8 @@ export class Beside<Report> {
   /** Ends it, and returns what it reports. */
   async stop(): Promise<Report> {
     this.#child.stdin?.end();
-    return JSON.parse(await this.#output) as Report; // our own program printed it
+    const printed = await this.#output;
+    if (printed === '') throw new Error(`${this.#child.spawnargs.join(' ')} ended without a report`);
+    return JSON.parse(printed) as Report; // our own program printed it
   }
 }

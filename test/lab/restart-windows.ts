@@ -1,9 +1,8 @@
 /** When the processes of a component were being changed, as the agents' own journals tell. */
+import assert from 'node:assert/strict';
 import type { Component } from '../../common/names/names.ts';
 import type { Host } from './host.ts';
-import type { ProbeReport } from './probe-clients.ts';
-
-type Window = ProbeReport['outages'][number];
+import type { Span } from './probe-clients.ts';
 
 interface LogLine {
   at?: string;
@@ -16,8 +15,8 @@ interface LogLine {
  * From the moment that a change was applied until it was kept or undone, and as long once more as its component was away: clients
  * that met nobody wait longer from attempt to attempt (gRPC backs off by 1.6 each time), so that they may miss who is back.
  */
-export async function restartWindows(hosts: readonly Host[], component: Component): Promise<Window[]> {
-  const windows: Window[] = [];
+export async function restartWindows(hosts: readonly Host[], component: Component): Promise<Span[]> {
+  const windows: Span[] = [];
   for (const host of hosts) {
     for (const lines of await changesOf(host)) {
       const atMs = (told: (line: LogLine) => boolean) => Date.parse(lines.find(told)?.at ?? '');
@@ -25,6 +24,7 @@ export async function restartWindows(hosts: readonly Host[], component: Componen
       if (Number.isNaN(restartedMs)) continue;
       const fromMs = atMs(isApplied);
       const endMs = atMs(isEnded);
+      assert.ok(fromMs <= restartedMs && restartedMs <= endMs, `${host.name} logged no whole change of ${component}`);
       windows.push({ fromMs, untilMs: endMs + (restartedMs - fromMs) });
     }
   }

@@ -20,7 +20,7 @@ export interface WriterReport {
   failed: number;
   /** Longest time between two acknowledged writes, milliseconds. */
   longestGapMs: number;
-  /** Longest time in which no member that answered knew a leader, milliseconds. */
+  /** Longest time between two answers that named a leader, with one between them that named none; milliseconds. */
   longestWithoutLeaderMs: number;
   /** How many were acknowledged over mutual TLS. */
   overTls: number;
@@ -31,6 +31,8 @@ interface Member {
   host: string;
   port: number;
   root: string;
+  /** As it spoke last. */
+  secure: boolean;
 }
 
 const EVERY_MS = 100;
@@ -69,16 +71,15 @@ function call(member: Member, secure: boolean, path: string, body: object): Prom
   });
 }
 
-/** The answer of a member in the way that it speaks now, and which that is. */
-async function either(
-  member: Member,
-  path: string,
-  body: object,
-): Promise<{ answer: Record<string, unknown>; secure: boolean }> {
+/** The answer of a member in the way that it speaks now, tried as it spoke last and then the other way. */
+async function either(member: Member, path: string, body: object): Promise<Record<string, unknown>> {
   let first: unknown;
-  for (const secure of [true, false]) {
+  const { secure: last } = member;
+  for (const secure of [last, !last]) {
     try {
-      return { answer: await call(member, secure, path, body), secure };
+      const answer = await call(member, secure, path, body);
+      member.secure = secure;
+      return answer;
     } catch (error) {
       first ??= error;
     }
@@ -89,7 +90,7 @@ async function either(
 const members = process.argv.slice(2).map((word): Member => {
   const [name = '', at = '', root = ''] = word.split('=');
   const [host = '', port = ''] = at.split(':');
-  return { name, host, port: Number(port), root };
+  return { name, host, port: Number(port), root, secure: false };
 });
 const report: WriterReport = {
   ...{ tried: 0, acknowledged: 0, lost: 0, failed: 0, longestGapMs: 0, longestWithoutLeaderMs: 0, overTls: 0 },
@@ -114,9 +115,9 @@ async function write(): Promise<void> {
       const member = members[(report.tried + turn) % members.length];
       if (member === undefined) break;
       try {
-        const { secure } = await either(member, '/v3/kv/put', { key: base64(key), value: base64(value) });
+        await either(member, '/v3/kv/put', { key: base64(key), value: base64(value) });
         done = true;
-        if (secure) report.overTls++;
+        if (member.secure) report.overTls++;
       } catch {
         // the next member, or a failed try
       }
@@ -131,31 +132,43 @@ async function write(): Promise<void> {
   report.acknowledged = acknowledged.size;
 }
 
-async function watchLeader(): Promise<void> {
-  let withoutSinceMs: number | undefined;
+/** When a member named a leader last, and whether one named none since then. */
+const leader = { seenMs: Date.now(), isMissed: false };
+
+/** Asks one member; one that hangs holds up none of the others. */
+async function watchLeader(member: Member): Promise<void> {
   while (!ending) {
     const startedMs = Date.now();
-    const answers = await Promise.allSettled(members.map((member) => either(member, '/v3/maintenance/status', {})));
-    const told = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value.answer] : []));
-    const led = told.some(({ leader }) => leader !== undefined && leader !== '0');
-    if (led) withoutSinceMs = undefined;
-    else withoutSinceMs ??= startedMs;
-    if (withoutSinceMs !== undefined) {
-      report.longestWithoutLeaderMs = Math.max(report.longestWithoutLeaderMs, Date.now() - withoutSinceMs);
-    }
+    const told = await either(member, '/v3/maintenance/status', {}).catch(() => undefined);
+    if (told !== undefined) noteLeader(told.leader !== undefined && told.leader !== '0');
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, startedMs + EVERY_MS - Date.now())));
   }
 }
 
-async function readBack(): Promise<void> {
-  const [member] = members;
-  if (member === undefined) return;
+function noteLeader(isNamed: boolean): void {
+  const nowMs = Date.now();
+  if (!isNamed) leader.isMissed = true;
+  if (leader.isMissed) report.longestWithoutLeaderMs = Math.max(report.longestWithoutLeaderMs, nowMs - leader.seenMs);
+  if (isNamed) Object.assign(leader, { seenMs: nowMs, isMissed: false });
+}
+
+/** Every key, of the first member that answers. */
+async function readAll(): Promise<Record<string, unknown>> {
   const end = base64('/kube-mtls-writer0'); // "0" follows "/"
-  const { answer } = await either(member, '/v3/kv/range', {
-    key: base64('/kube-mtls-writer/'),
-    range_end: end,
-    limit: 1e6,
-  });
+  const range = { key: base64('/kube-mtls-writer/'), range_end: end, limit: 1e6 };
+  let failure: unknown = new Error('there are no members');
+  for (const member of [...members, ...members, ...members]) {
+    try {
+      return await either(member, '/v3/kv/range', range);
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+async function readBack(): Promise<void> {
+  const answer = await readAll();
   const kvs = Array.isArray(answer.kvs) ? answer.kvs : [];
   const found = new Map<string, string>(
     kvs.map(({ key, value }: { key: string; value: string }) => [
@@ -166,6 +179,6 @@ async function readBack(): Promise<void> {
   for (const [key, value] of acknowledged) if (found.get(key) !== value) report.lost++;
 }
 
-await Promise.all([write(), watchLeader()]);
+await Promise.all([write(), ...members.map(watchLeader)]);
 await readBack();
 console.log(JSON.stringify(report));

@@ -1,4 +1,5 @@
 /** A node below a temporary folder, with a systemctl that knows only the units a test gives it. */
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -65,8 +66,9 @@ export class FakeNode {
 
   async write(path: string, text: string | Uint8Array): Promise<void> {
     await mkdir(dirname(this.path(path)), { recursive: true });
+    const isNew = !existsSync(this.path(path));
     await writeFile(this.path(path), text);
-    await chmod(this.path(path), 0o644); // whatever the umask
+    if (isNew) await chmod(this.path(path), 0o644); // whatever the umask
   }
 
   async addUnit(name: string, unit: FakeUnit): Promise<void> {

@@ -26,8 +26,8 @@ export async function readCredentials(folder: string, file: string): Promise<Cli
  * @throws AppError not-found when one of them cannot be read
  */
 export async function readCredentialFiles(certFile: string, keyFile: string): Promise<ClientCredentials> {
-  const [certPem, keyPem] = await Promise.all([readPem(certFile), readPem(keyFile)]);
-  return { certPem, keyPem };
+  const certPem = await readPem(certFile); // before the key, so that where both are missing the same one is named each time
+  return { certPem, keyPem: await readPem(keyFile) };
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Entries out of the lines of one container's log file, parts of long lines joined. */
 import { type JournalEntry, MESSAGE_LENGTH } from './journal-entry.ts';
 import { type PodLogLine, parsePodLogLine } from './pod-log-line.ts';
+import { strangersLines } from './strangers-lines.ts';
 
 /** A container whose log is read. */
 export interface PodContainer {
@@ -10,11 +11,12 @@ export interface PodContainer {
   container: string;
 }
 
-/** Takes the lines of one file in their order; gives the entry that a line completes. */
+/** Takes the lines of one file in their order; gives the entry that a line completes, unless it is one of {@link strangersLines}. */
 export type TakePodLogLine = (line: string) => JournalEntry | undefined;
 
 /** Makes the joiner of a file. The time of an entry is that of its first part. */
 export function podLogEntries({ pod, container }: PodContainer): TakePodLogLine {
+  const isStrangers = strangersLines();
   const begun = new Map<PodLogLine['stream'], { timeMs: number; text: string }>();
   return (line) => {
     const part = parsePodLogLine(line);
@@ -27,7 +29,7 @@ export function podLogEntries({ pod, container }: PodContainer): TakePodLogLine 
       return undefined;
     }
     begun.delete(part.stream);
-    return {
+    const entry: JournalEntry = {
       cursor: '',
       realtimeMs: timeMs,
       unit: pod,
@@ -37,5 +39,6 @@ export function podLogEntries({ pod, container }: PodContainer): TakePodLogLine 
       message,
       fromSystemd: false,
     };
+    return isStrangers(entry) ? undefined : entry;
   };
 }

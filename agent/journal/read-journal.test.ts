@@ -59,6 +59,11 @@ function line(cursor: string, fields: Record<string, unknown> = {}): string {
   })}\n`;
 }
 
+const REFUSED =
+  'http: TLS handshake error from 10.77.0.9:1: tls: client requested unsupported application protocols ([x';
+/** A second after the others. */
+const LATER = { __REALTIME_TIMESTAMP: '1795519999821017' };
+
 async function read(chunks: (string | Uint8Array)[], cursor = 'c0'): Promise<JournalEntry[]> {
   const { spawn } = fakeSpawn([{ chunks }]);
   return await readSince({ spawn, clock: new FakeClock(), log: silentLog }, { unit: 'etcd.service', cursor });
@@ -138,6 +143,16 @@ describe('readSince', () => {
     assert.deepEqual(
       [0, 2499, 2500, 4999].map((index) => entries[index]?.cursor),
       ['c1', 'c2500', 'c10502', 'c13001'],
+    );
+  });
+
+  it('leaves out what a stranger wrote, also right after the cursor', async () => {
+    const refused = { MESSAGE: `${REFUSED}])` };
+    assert.deepEqual(
+      (await read([line('c0', refused), line('c1', refused), line('c2'), line('c3', LATER)])).map(
+        ({ cursor }) => cursor,
+      ),
+      ['c3'],
     );
   });
 
@@ -222,6 +237,13 @@ describe('followUnits', () => {
       argvs.map((argv) => argv.at(-1)),
       ['--cursor=c0', '--cursor=c1'],
     );
+  });
+
+  it('leaves out what a stranger wrote, also when it is started again right after the first line of it', async () => {
+    const refused = line('c1', { MESSAGE: REFUSED });
+    const chunks = [line('c0'), refused, line('c2'), line('c3', LATER)];
+    assert.deepEqual((await follow([{ chunks, hangs: true }], 2, 'c0')).cursors, ['c1', 'c3']);
+    assert.deepEqual((await follow([{ chunks: chunks.slice(1), hangs: true }], 1, 'c1')).cursors, ['c3']);
   });
 
   it('goes on by time when journalctl cannot read the cursor, without what it gave already', async () => {

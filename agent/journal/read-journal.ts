@@ -13,6 +13,7 @@ import { ENTRY_FIELDS, type JournalEntry, parseEntry } from './journal-entry.ts'
 import { KeptEntries } from './kept-entries.ts';
 import type { SpawnProgram } from './spawn-program.ts';
 import { splitLines } from './split-lines.ts';
+import { strangersLines } from './strangers-lines.ts';
 
 /** What the reader needs. */
 export interface ReadJournalDeps {
@@ -38,8 +39,7 @@ export async function currentCursor(run: RunCommand): Promise<string> {
 
 /**
  * The entries of a unit after a cursor, or since a time (milliseconds since the epoch), systemd's lines about it included,
- * oldest first. Of more than 5000
- * ({@link KeptEntries}) the middle is left out.
+ * oldest first, without {@link strangersLines}. Of more than 5000 ({@link KeptEntries}) the middle is left out.
  * Rejects 'unavailable' when journalctl fails, 'deadline' when it takes longer than a minute.
  */
 export async function readSince(
@@ -56,10 +56,11 @@ export async function readSince(
   const program = deps.spawn(['journalctl', ...JOURNALCTL, `--unit=${from.unit}`, place]);
   const read = async (): Promise<JournalEntry[]> => {
     const kept = new KeptEntries();
+    const isStrangers = strangersLines();
     let tooLong = 0;
     for await (const line of splitLines(program.stdout, () => tooLong++)) {
       const entry = parseEntry(line);
-      if (entry !== undefined && entry.cursor !== cursor) kept.add(entry);
+      if (entry !== undefined && !isStrangers(entry) && entry.cursor !== cursor) kept.add(entry);
     }
     const { code, stderr } = await program.ended;
     if (code !== 0) {
@@ -74,8 +75,9 @@ export async function readSince(
 }
 
 /**
- * The entries of units as they come, from a cursor on, or from now on without one. It does not end by itself: when
- * journalctl ends it is started again, with backoff, after the last entry given. When the signal fires the iteration ends.
+ * The entries of units as they come, without {@link strangersLines}, from a cursor on, or from now on without one. It does not end
+ * by itself: when journalctl ends it is started again, with backoff, after the last entry given. When the signal fires the
+ * iteration ends.
  */
 export async function* followUnits(
   deps: ReadJournalDeps,
@@ -84,6 +86,7 @@ export async function* followUnits(
   signal: AbortSignal,
 ): AsyncIterable<JournalEntry> {
   if (units.length === 0) return; // journalctl without --unit would read everybody's
+  const isStrangers = strangersLines();
   let last = cursor;
   let sinceUs: number | undefined;
   const startedUs = deps.clock.nowMs() * 1000;
@@ -104,12 +107,14 @@ export async function* followUnits(
       for await (const line of splitLines(program.stdout, onDropped)) {
         if (signal.aborted) return;
         const entry = parseEntry(line);
-        if (entry === undefined || entry.cursor === last) continue;
+        if (entry === undefined) continue;
+        const isOfStranger = isStrangers(entry); // that at the cursor may be what makes the next ones doubtful
+        if (entry.cursor === last) continue;
         if (sinceUs !== undefined && (realtimeUs(entry.cursor) ?? Number.POSITIVE_INFINITY) <= sinceUs) continue;
         last = entry.cursor;
         sinceUs = undefined;
         retryMs = FIRST_RETRY_MS;
-        yield entry;
+        if (!isOfStranger) yield entry;
       }
     } finally {
       signal.removeEventListener('abort', program.kill);

@@ -72,6 +72,14 @@ describe('readLog', () => {
     assert.deepEqual([await read({ kind: 'none' }), argvs], [[], []]);
   });
 
+  it('leaves out what a stranger wrote', async (test) => {
+    const refused =
+      'http: TLS handshake error from 10.77.0.9:1: tls: client requested unsupported application protocols ([x';
+    const forged = cri(1, 'Error: x509: certificate signed by unknown authority');
+    const { messages } = await begin(test, { [LOG]: `${cri(1, refused)}${forged}${cri(1000, 'later')}` });
+    assert.deepEqual(await messages(), [refused, 'later']);
+  });
+
   it("gives a pod's lines with their time, under the pod's name", async (test) => {
     const { read } = await begin(test, { [LOG]: cri(1, 'hello world') });
     assert.deepEqual(await read(), [

@@ -4,6 +4,7 @@ import { classify } from '../../agent/journal/classify.ts';
 import type { JournalEntry } from '../../agent/journal/journal-entry.ts';
 import { parseEntry } from '../../agent/journal/journal-entry.ts';
 import { readLog } from '../../agent/journal/read-log.ts';
+import { strangersLines } from '../../agent/journal/strangers-lines.ts';
 import { silentLog } from '../../common/log/log.ts';
 import type { Component } from '../../common/names/names.ts';
 import { systemClock } from '../../common/time/clock.ts';
@@ -38,7 +39,11 @@ async function journalOf(host: Host, unit: string, sinceMs: number): Promise<Jou
   const text = await host.sh(
     `journalctl --sync; journalctl --no-pager --quiet --all -o json -u ${unit} --since @${Math.ceil(sinceMs / 1000)}`,
   );
-  return text.split('\n').flatMap((line) => parseEntry(line) ?? []);
+  const isStrangers = strangersLines();
+  return text
+    .split('\n')
+    .flatMap((line) => parseEntry(line) ?? [])
+    .filter((entry) => !isStrangers(entry));
 }
 
 /** The log of a container lies on the host's disk, which this machine sees. */

@@ -6,7 +6,6 @@ import { alarmsOf } from '../lab/component-logs.ts';
 import { type FileEntry, fileTable, listFiles } from '../lab/file-table.ts';
 import { buildPackages, joinNode, startServer } from '../lab/fleet.ts';
 import { FleetView } from '../lab/fleet-view.ts';
-import { forgedLines, forgeLines } from '../lab/forged-lines.ts';
 import { Lab } from '../lab/lab.ts';
 import { logLoudly } from '../lab/log-loudly.ts';
 import { Operator } from '../lab/operator.ts';
@@ -152,14 +151,13 @@ export function adoptionTests(name: string, start: (lab: Lab) => Promise<Cluster
       }
     });
 
-    it('finds nothing wrong in the logs of the healthy cluster under load, whatever strangers write into them', async () => {
+    it('finds nothing wrong in the logs of the healthy cluster under load', async () => {
       const { cluster, operator } = adoption();
       const { controlPlane, kubelet: worker, logPath } = cluster;
       await logLoudly(cluster);
       const sinceMs = Date.now();
       const probers = startProbers({ controlPlane, worker, logPath });
       try {
-        await forgeLines(cluster);
         await controlPlane.sh(LOAD, LOAD_MS * 2);
       } finally {
         const { clients } = await probers.stop();
@@ -167,9 +165,6 @@ export function adoptionTests(name: string, start: (lab: Lab) => Promise<Cluster
           `asked under load: ${Object.values(clients).reduce((sum, { asked }) => sum + asked, 0)} requests of clients`,
         );
       }
-      const forged = await forgedLines(cluster);
-      say(`forged lines: ${JSON.stringify(forged)}`);
-      assert.ok(Object.values(forged).every((count) => count > 0));
       for (const [name, components] of Object.entries(cluster.components)) {
         const host = cluster.hosts.find((each) => each.host.name === name)?.host ?? assert.fail();
         for (const component of components.filter((each) => each !== 'admin')) {

@@ -27,7 +27,7 @@ describe('runCommand', () => {
     const started = performance.now();
     const command = ['sh', '-c', 'sleep 30 & wait'] as const;
     await assert.rejects(runCommand(command, { timeoutMs: 50 }), { reason: 'deadline', message: /in time/ });
-    assert.ok(performance.now() - started < 10_000);
+    assert.ok(performance.now() - started < 2_000);
   });
 
   it('rejects when the signal fires, before or during the run', { timeout: 10_000 }, async () => {

@@ -11,7 +11,6 @@ import { logLoudly } from '../lab/log-loudly.ts';
 import { Operator } from '../lab/operator.ts';
 import { makeKubernetes } from '../lab/packages.ts';
 import { startProbers } from '../lab/probers.ts';
-import { untilSettled } from '../lab/settled.ts';
 
 const say = (text: string) => console.log(`# ${text}`);
 /** Longer than the slowest: an API server that waits for its permit, restarts and is watched by its peers. */
@@ -122,7 +121,6 @@ export function adoptionTests(name: string, start: (lab: Lab) => Promise<Cluster
           }
         }
       }
-      await untilSettled(cluster, view);
       assert.match(await nodesOf(cluster), / Ready /);
     });
 

@@ -21,7 +21,7 @@ describe('kill -9 of the agent', () => {
     const { cp1 } = e2e;
     await installPackage(cp1, 'agent');
     await cp1.sh(`${await joinLine(e2e.cp1, '--role control-plane --node cp1')} --observe`);
-    await e2e.view.until('cp1', 'kube-apiserver', ['DETECTED'], 180_000);
+    await e2e.view.until('cp1', 'kube-apiserver', ['DETECTED'], 60_000);
   });
   after(async () => {
     await e2e?.close();
@@ -42,7 +42,7 @@ mkdir -p -m 0700 /run/kube-mtls-agent; touch /run/kube-mtls-agent/allow-crash-te
       async () => {
         return (await cp1.sh('systemctl show -p ActiveState,Result kube-mtls-agent')).includes('ActiveState=failed');
       },
-      420_000,
+      180_000,
     );
     assert.match(await cp1.sh('systemctl show -p Result kube-mtls-agent'), /Result=signal/);
   }
@@ -60,7 +60,7 @@ systemctl daemon-reload; kube-mtls-agent mode observe; systemctl start kube-mtls
           answer.code === 0 && !(await cp1.sh('ls /var/lib/kube-mtls-agent/changes 2>/dev/null || true')).includes('20')
         );
       },
-      300_000,
+      120_000,
     );
   }
 
@@ -91,7 +91,7 @@ systemctl daemon-reload; kube-mtls-agent mode observe; systemctl start kube-mtls
       async () =>
         (await cp1.run(['kubectl', '--kubeconfig', '/etc/kubernetes/admin.conf', 'get', '--raw', '/readyz'])).stdout ===
         'ok',
-      180_000,
+      60_000,
     );
     const url = state === 'new' ? 'https' : 'http';
     const own = `--cacert ${PKI}/etcd/current/client-ca.crt --cert ${PKI}/etcd/current/healthcheck-client.crt --key ${PKI}/etcd/current/healthcheck-client.key`;

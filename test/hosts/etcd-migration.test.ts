@@ -51,7 +51,7 @@ describe('a plaintext etcd cluster under load', () => {
     operator = await Operator.of(e1);
     const view = new FleetView(operator);
     for (const host of hosts) await joinNode(e1, host, { role: host === e1 ? 'control-plane' : 'etcd' });
-    for (const host of hosts) await view.until(host.name, 'etcd', ['VERIFIED'], 600_000);
+    for (const host of hosts) await view.until(host.name, 'etcd', ['VERIFIED'], 240_000);
     await delay(3000); // a few writes more, all over mutual TLS
     const report = await writer.stop();
     writer = undefined;

@@ -32,7 +32,7 @@ interface Member {
   clientUrl: string;
 }
 
-describe('verification of a real etcd', { timeout: 600_000 }, () => {
+describe('verification of a real etcd', { timeout: 120_000 }, () => {
   let authority: TestAuthority;
   let leaves: Record<'server' | 'peer' | 'healthcheck-client', TestLeaf>;
 

@@ -49,11 +49,11 @@ describe('a client that has no .proto file', () => {
     // in TLS 1.3 the client may be writing already when it is refused, and then tells of a broken pipe instead of the alert
     const refused = run(buf, ['curl', '--protocol', 'grpc', '--cacert', files.ca, ...schema]);
     await assert.rejects(refused, ({ code, stdout }: ExecException) => code !== 0 && stdout === '');
-    const refusals = () => server.logged.slice(before).filter(([message]) => message === 'tls handshake failed');
-    await until(() => refusals().length > 0, 'the server has refused it');
-    for (const [, { detail }] of refusals()) assert.match(detail ?? '', /peer did not return a certificate/);
-    const calls = server.logged.slice(before).filter(([message]) => message.startsWith('call'));
-    assert.deepEqual(calls, [], 'a call came through');
+    await until(() => server.logged.length > before, 'the server has refused it');
+    for (const [message, { detail }] of server.logged.slice(before)) {
+      assert.equal(message, 'tls handshake failed', 'a call came through');
+      assert.match(detail ?? '', /peer did not return a certificate/);
+    }
   });
 });
 

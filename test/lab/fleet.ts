@@ -62,7 +62,7 @@ export async function startServer(host: Host, options: ServerOptions): Promise<s
     await host.sh('rm -f /var/lib/kube-mtls-server/server/tls.*');
   }
   await host.sh('systemctl enable -q --now kube-mtls-server');
-  await host.until('the CA server to answer', async () => (await host.run(['kube-mtls', 'fleet'])).code === 0, 120_000);
+  await host.until('the CA server to answer', async () => (await host.run(['kube-mtls', 'fleet'])).code === 0, 30_000);
   return printed;
 }
 

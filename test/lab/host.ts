@@ -72,7 +72,7 @@ export class Host {
   }
 
   /** Asks again and again until the question is answered with something; fails after the time with the last words. */
-  async until<T>(what: string, ask: () => Promise<T | undefined | false>, timeoutMs = 180_000): Promise<T> {
+  async until<T>(what: string, ask: () => Promise<T | undefined | false>, timeoutMs = 60_000): Promise<T> {
     const endMs = Date.now() + timeoutMs;
     let last: unknown = 'no answer';
     while (Date.now() < endMs) {

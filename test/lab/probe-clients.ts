@@ -11,26 +11,14 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 
-/** A span of time, milliseconds since the epoch. */
-export interface Span {
-  fromMs: number;
-  untilMs: number;
-}
-
-/** A call without the answer that was wanted: from the moment it began until that was known. */
-export interface Missed extends Span {
-  /** Status and body, or the error. */
-  why: string;
-}
-
 /** What one kind of client met. */
 export interface ProbeCount {
   asked: number;
   answered: number;
-  /** Refused: 401, 403, or a certificate that one side did not take. */
-  refused: Missed[];
+  /** Refused: 401, 403, or a certificate that one side did not take. Each with its time and what was said. */
+  refused: { atMs: number; why: string }[];
   /** Not reached, or not ready: connection refused or reset, no answer in time, 5xx. */
-  away: Missed[];
+  away: { atMs: number; why: string }[];
   /** For leases: the longest time between two renewals that was seen, milliseconds. */
   oldestMs: number;
 }
@@ -38,8 +26,8 @@ export interface ProbeCount {
 /** What the program prints. */
 export interface ProbeReport {
   clients: Record<string, ProbeCount>;
-  /** When a caller without any certificate, who trusts everybody, found the API server not ready: between two ready answers. */
-  outages: Span[];
+  /** When a caller without any certificate, who trusts everybody, found the API server not ready: from, until; ms since the epoch. */
+  outages: { fromMs: number; untilMs: number }[];
 }
 
 interface Credentials {
@@ -56,11 +44,7 @@ interface Answer {
 }
 
 const EVERY_MS = 200;
-const TIMEOUT_MS = 5000;
-/** Shorter: whatever keeps a client waiting until its limit is an outage for the watcher too. */
-const WATCH_TIMEOUT_MS = 2000;
-/** Of what was said, at most. */
-const WHY_LENGTH = 300;
+const TIMEOUT_MS = 3000;
 
 function credentials(root: string, kubeconfigPath: string): Credentials {
   const config = parse(readFileSync(join(root, kubeconfigPath), 'utf8'));
@@ -80,9 +64,9 @@ function credentials(root: string, kubeconfigPath: string): Credentials {
   };
 }
 
-async function get(options: object, path: string, timeoutMs = TIMEOUT_MS): Promise<Answer> {
+async function get(options: object, path: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const call = request({ ...options, path, method: 'GET', agent: false }, (response) => {
+    const call = request({ ...options, path, method: 'GET', agent: false, timeout: TIMEOUT_MS }, (response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (part) => {
@@ -91,8 +75,7 @@ async function get(options: object, path: string, timeoutMs = TIMEOUT_MS): Promi
       response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
       response.on('error', reject);
     });
-    const limit = setTimeout(() => call.destroy(new Error('no answer in time')), timeoutMs);
-    call.on('close', () => clearTimeout(limit));
+    call.on('timeout', () => call.destroy(new Error('no answer in time')));
     call.on('error', reject);
     call.end();
   });
@@ -126,13 +109,14 @@ async function probe(
   let last = '';
   let lastSeenMs = 0;
   while (!signal.aborted) {
-    const fromMs = Date.now();
-    const missed = (why: string) => ({ fromMs, untilMs: Date.now(), why: why.slice(0, WHY_LENGTH) });
+    const atMs = Date.now();
     count.asked++;
     try {
       const { status, body } = await getWithFiles(root, kubeconfigPath, path);
-      if (status === 200) count.answered++;
-      else (status >= 500 ? count.away : count.refused).push(missed(`${status} ${body}`));
+      if (status === 401 || status === 403) count.refused.push({ atMs, why: `${status} ${body.slice(0, 200)}` });
+      else if (status >= 500) count.away.push({ atMs, why: `${status} ${body.slice(0, 300)}` });
+      else if (status !== 200) count.refused.push({ atMs, why: `${status} ${body.slice(0, 200)}` });
+      else count.answered++;
       if (renewTime && status === 200) {
         const renewed = String(JSON.parse(body).spec.renewTime);
         if (renewed !== last && last !== '') {
@@ -143,36 +127,32 @@ async function probe(
       }
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-      (isAboutCertificates(error) ? count.refused : count.away).push(missed(error.message));
+      (isAboutCertificates(error) ? count.refused : count.away).push({ atMs, why: error.message.slice(0, 200) });
     }
-    await pause(fromMs + EVERY_MS - Date.now(), signal);
+    await pause(atMs + EVERY_MS - Date.now(), signal);
   }
   return count;
 }
 
 /** Notes when the API server itself is away, whatever the certificates. */
 async function watch(endpoint: URL, signal: AbortSignal): Promise<ProbeReport['outages']> {
-  const outages: Span[] = [];
-  let open: Span | undefined;
-  let readyMs = Date.now();
+  const outages: ProbeReport['outages'] = [];
+  let open: { fromMs: number; untilMs: number } | undefined;
   while (!signal.aborted) {
     const atMs = Date.now();
     const options = { host: endpoint.hostname, port: Number(endpoint.port), rejectUnauthorized: false };
-    const status = await get(options, '/readyz', WATCH_TIMEOUT_MS).then(
+    const status = await get(options, '/readyz').then(
       (answer) => answer.status,
       () => 0,
     );
-    // 403 is an API server that has not read its roles yet: everybody but masters meets it, whatever the certificate
-    const ready = status === 200;
+    // a server that wants no anonymous callers is there all the same
+    const ready = status === 200 || status === 401 || status === 403;
     if (!ready && open === undefined) {
-      open = { fromMs: readyMs, untilMs: atMs };
+      open = { fromMs: atMs - EVERY_MS, untilMs: atMs };
       outages.push(open);
     }
     if (open !== undefined) open.untilMs = Date.now();
-    if (ready) {
-      open = undefined;
-      readyMs = atMs;
-    }
+    if (ready) open = undefined;
     await pause(atMs + EVERY_MS - Date.now(), signal);
   }
   return outages;

@@ -2,7 +2,15 @@
 import assert from 'node:assert/strict';
 import type { Component } from '../../common/names/names.ts';
 import type { Host } from './host.ts';
-import type { Span } from './probe-clients.ts';
+
+/** Milliseconds since the epoch. */
+export interface RestartWindow {
+  /** When its change was applied. */
+  fromMs: number;
+  /** When its new process ran. */
+  restartedMs: number;
+  untilMs: number;
+}
 
 interface LogLine {
   at?: string;
@@ -15,8 +23,8 @@ interface LogLine {
  * From the moment that a change was applied until it was kept or undone, and as long once more as its component was away: clients
  * that met nobody wait longer from attempt to attempt (gRPC backs off by 1.6 each time), so that they may miss who is back.
  */
-export async function restartWindows(hosts: readonly Host[], component: Component): Promise<Span[]> {
-  const windows: Span[] = [];
+export async function restartWindows(hosts: readonly Host[], component: Component): Promise<RestartWindow[]> {
+  const windows: RestartWindow[] = [];
   for (const host of hosts) {
     for (const lines of await changesOf(host)) {
       const atMs = (told: (line: LogLine) => boolean) => Date.parse(lines.find(told)?.at ?? '');
@@ -25,7 +33,7 @@ export async function restartWindows(hosts: readonly Host[], component: Componen
       const fromMs = atMs(isApplied);
       const endMs = atMs(isEnded);
       assert.ok(fromMs <= restartedMs && restartedMs <= endMs, `${host.name} logged no whole change of ${component}`);
-      windows.push({ fromMs, untilMs: endMs + (restartedMs - fromMs) });
+      windows.push({ fromMs, restartedMs, untilMs: endMs + (restartedMs - fromMs) });
     }
   }
   return windows;

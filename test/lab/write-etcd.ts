@@ -20,7 +20,7 @@ export interface WriterReport {
   failed: number;
   /** Longest time between two acknowledged writes, milliseconds. */
   longestGapMs: number;
-  /** Longest time between two answers that named a leader, with one between them that named none; milliseconds. */
+  /** Longest time between two answers that named a leader, whoever was silent meanwhile, milliseconds; never less than between two askings. */
   longestWithoutLeaderMs: number;
   /** How many were acknowledged over mutual TLS. */
   overTls: number;
@@ -132,24 +132,23 @@ async function write(): Promise<void> {
   report.acknowledged = acknowledged.size;
 }
 
-/** When a member named a leader last, and whether one named none since then. */
-const leader = { seenMs: Date.now(), isMissed: false };
+/** When a member named a leader last. */
+let ledMs = Date.now();
 
 /** Asks one member; one that hangs holds up none of the others. */
 async function watchLeader(member: Member): Promise<void> {
   while (!ending) {
     const startedMs = Date.now();
     const told = await either(member, '/v3/maintenance/status', {}).catch(() => undefined);
-    if (told !== undefined) noteLeader(told.leader !== undefined && told.leader !== '0');
+    noteLeader(told?.leader !== undefined && told.leader !== '0');
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, startedMs + EVERY_MS - Date.now())));
   }
 }
 
 function noteLeader(isNamed: boolean): void {
   const nowMs = Date.now();
-  if (!isNamed) leader.isMissed = true;
-  if (leader.isMissed) report.longestWithoutLeaderMs = Math.max(report.longestWithoutLeaderMs, nowMs - leader.seenMs);
-  if (isNamed) Object.assign(leader, { seenMs: nowMs, isMissed: false });
+  report.longestWithoutLeaderMs = Math.max(report.longestWithoutLeaderMs, nowMs - ledMs);
+  if (isNamed) ledMs = nowMs;
 }
 
 /** Every key, of the first member that answers. */

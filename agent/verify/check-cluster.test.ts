@@ -257,6 +257,37 @@ describe('checkCluster', () => {
       assert.equal((await ask('enforced')).result, 'failed');
     });
 
+    it('calls another member, while our leaves still come from the old CA, by what that one trusts, and never by what it does not', async (test) => {
+      const leaves = await folderOf(test, {
+        server: await authority.issue(),
+        'healthcheck-client': await (await testAuthority('new')).issue({ usages: ['client'] }),
+      });
+      const serverPem = await readFile(join(leaves, 'server.crt'), 'utf8');
+      const { probe } = fakeProbe({
+        ...own,
+        '10.0.0.1 /v3/cluster/member/list': members({ name: 'cp2', clientURLs: ['https://10.0.0.2:2379'] }),
+      });
+      const refused: string[] = [];
+      const other: Probe = async (request) => {
+        if (request.host !== '10.0.0.2') return probe(request);
+        if (request.tls?.client?.certPem === serverPem) return healthy;
+        refused.push(request.path);
+        return { kind: 'refused', by: 'tls-alert', detail: 'unknown ca', served: undefined };
+      };
+      const serials = new Map([['server', '1']]);
+      const expected = { ...(await expectation(test, detected)), folder: leaves, serials };
+      const { result, summary } = await checkCluster(
+        { clock: new FakeClock(), probe: other },
+        expected,
+        0,
+        noPatience,
+        signal,
+      );
+      assert.equal(result, 'passed', summary);
+      // each refusal would stand in the other member's journal, as a complaint about this one
+      assert.deepEqual(refused, []);
+    });
+
     const failures: { what: string; answers: Answers; why: RegExp }[] = [
       {
         what: 'a member without a leader',

@@ -27,7 +27,7 @@ import { recoverNode } from './reconcile/recover-node.ts';
 import { verifyInstalled } from './reconcile/verify-installed.ts';
 import { type AgentSettings, loadAgentState, saveAgentState } from './report/agent-state.ts';
 import { doubt } from './report/doubt.ts';
-import { endpointsOf } from './report/endpoints-of.ts';
+import { endpointsOf, sharedEndpointsOf } from './report/endpoints-of.ts';
 import { inventoryMessage } from './report/inventory-message.ts';
 import { StatusBoard } from './report/status-board.ts';
 import { type RotateDeps, rotate } from './rotate.ts';
@@ -98,6 +98,7 @@ export async function runAgent(
     skewMs: () => skewMs,
     endpointsOf: (detected) =>
       endpointsOf(detected, settings?.node.addresses ?? [], settings?.node.cluster.apiEndpoint ?? ''),
+    sharedEndpointsOf: (detected) => sharedEndpointsOf(detected, settings?.node.cluster.apiEndpoint ?? ''),
   });
   const rotateDeps: RotateDeps = {
     link,

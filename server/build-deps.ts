@@ -8,6 +8,7 @@ import { createTurns } from './enrol/in-turn.ts';
 import { authorityViews } from './fleet/authority-views.ts';
 import { FleetState } from './fleet/fleet-state.ts';
 import { removeNode } from './fleet/remove-node.ts';
+import { resolveHere } from './peers/shared-endpoints.ts';
 import { createCoordinator } from './permit/coordinator.ts';
 import { pauseRollout, type Stop } from './rollout/rollout.ts';
 import { type By, createRotation } from './rotation/rotation.ts';
@@ -69,6 +70,7 @@ export async function buildDeps(ground: Ground) {
     ask: sessions.ask.bind(sessions),
     watchMs: config.peers.watchMs,
     apiEndpoint: cluster.apiEndpoint,
+    resolve: resolveHere,
     cluster: cluster.name,
     trustDomain: cluster.name,
     version,

@@ -248,6 +248,23 @@ describe('complaintsAbout', () => {
     assert.deepEqual(times({ ...API, sinceMs: 1003 }), [1003]);
     assert.deepEqual(times({ ...API, sinceMs: 1004 }), []);
   });
+
+  it('takes what is said of a shared address, or of none, for another server when it was said in the minute before too', () => {
+    const balanced = lease('10.77.0.9:6443', UNKNOWN);
+    const refused = `${HEAD}failed to update lease, error: Unauthorized`;
+    const own = lease('10.77.0.10:6443', UNKNOWN);
+    const log = logOf(
+      ...([balanced, refused, own, balanced, refused, own].map((line) => ['kubelet', line]) as [Component, string][]),
+    );
+    const times = (sinceMs: number, sharedEndpoints: string[]) => {
+      const endpoints = ['10.77.0.9:6443', '10.77.0.10:6443'];
+      const question = { component: 'kube-apiserver' as const, endpoints, sharedEndpoints, sinceMs };
+      return complaintsAbout(log, question).map(({ observedAtMs }) => observedAtMs);
+    };
+    assert.deepEqual(times(1003, ['10.77.0.9:6443']), [1005]);
+    assert.deepEqual(times(1003, []), [1003, 1004, 1005]);
+    assert.deepEqual(times(1000, ['10.77.0.9:6443']), [1003, 1004, 1005], 'what began with the change counts');
+  });
 });
 
 describe('FindingLog', () => {

@@ -3,7 +3,7 @@ import type { Component } from '../../common/names/names.ts';
 import type { EvidenceLine } from '../verify/checks.ts';
 import { evidenceLine } from './evidence-line.ts';
 import type { Cause, Finding } from './finding.ts';
-import type { FindingLog } from './finding-log.ts';
+import type { FindingLog, LoggedFinding } from './finding-log.ts';
 import { hostOf, portOf } from './host-port.ts';
 
 /** A question about a component that changed. */
@@ -11,11 +11,19 @@ export interface ComplaintQuestion {
   component: Component;
   /** "host:port" or names at which it serves; without a port every port counts. */
   endpoints: readonly string[];
+  /** Those of the endpoints at which another server may answer too; none unless given. */
+  sharedEndpoints?: readonly string[];
   /** Milliseconds since the epoch, by this node's clock. */
   sinceMs: number;
 }
 
 const MOST_COMPLAINTS = 20;
+
+/**
+ * How long before the change a complaint at a shared address must not have been made, in milliseconds: who is turned away there by
+ * another server says so again and again, a kubelet every ten seconds (its lease).
+ */
+const BEFORE_MS = 60_000;
 
 /** On whose servers a component is a client, so that they can complain of its client certificate and its trust. */
 const SERVERS_CALLED_BY: Record<Component, readonly Component[]> = {
@@ -38,17 +46,32 @@ const REFUSALS: readonly Cause[] = ['unauthorized', 'refused-by-peer', 'no-clien
  * Speakers that call it must name its address, except for the API server's own refusals (401), which name none. Speakers
  * that are called by it must name one of its hosts. What names no address and could be anybody's (a client certificate that an API server
  * or a kubelet cannot authenticate) is no complaint: whoever reaches the port could write it. Refused connections are
- * none either.
+ * none either. At an address that several API servers share, and where a refusal names none, another one may be meant: there only what
+ * its speaker did not say in the minute before the change counts.
  */
 export function complaintsAbout(log: FindingLog, question: ComplaintQuestion): EvidenceLine[] {
   const newest = new Map<string, EvidenceLine>();
-  for (const { speaker, finding, entry } of log.since(question.sinceMs)) {
+  const saidBefore = new Set<string>();
+  for (const logged of log.since(question.sinceMs - BEFORE_MS)) {
+    const { speaker, finding, entry } = logged;
     if (!isAbout(question, speaker, finding)) continue;
-    const key = `${entry.unit} ${finding.cause} ${finding.side === 'server' ? hostOf(finding.remote) : finding.remote}`;
+    const key = keyOf(logged);
+    if (entry.realtimeMs < question.sinceMs) saidBefore.add(key);
+    if (entry.realtimeMs < question.sinceMs || (mayBeOfAnother(question, finding) && saidBefore.has(key))) continue;
     newest.delete(key); // so that it moves to the end
     newest.set(key, evidenceLine(entry, finding.cause));
   }
   return [...newest.values()].slice(-MOST_COMPLAINTS);
+}
+
+function keyOf({ finding, entry }: LoggedFinding): string {
+  return `${entry.unit} ${finding.cause} ${finding.side === 'server' ? hostOf(finding.remote) : finding.remote}`;
+}
+
+/** True when a client's line may mean another server than the one in question. */
+function mayBeOfAnother({ sharedEndpoints = [] }: ComplaintQuestion, { side, remote }: Finding): boolean {
+  if (side !== 'client') return false;
+  return remote === '' ? sharedEndpoints.length > 0 : sharedEndpoints.some((endpoint) => isEndpoint(endpoint, remote));
 }
 
 function isAbout(question: ComplaintQuestion, speaker: Component, finding: Finding): boolean {

@@ -29,8 +29,13 @@ export function endpointsOf(detected: Detected, nodeAddresses: readonly string[]
     found.add(hostPort({ host, port }));
     if (everywhere) for (const address of nodeAddresses) found.add(hostPort({ host: address, port }));
   }
-  if (detected.component === 'kube-apiserver' && apiEndpoint !== '') found.add(apiEndpoint);
+  for (const shared of sharedEndpointsOf(detected, apiEndpoint)) found.add(shared);
   return [...found].sort();
+}
+
+/** Those of them at which another API server may answer: the API endpoint may be a load balancer, or an address that moves. */
+export function sharedEndpointsOf({ component }: Detected, apiEndpoint: string): string[] {
+  return component === 'kube-apiserver' && apiEndpoint !== '' ? [apiEndpoint] : [];
 }
 
 function listenersOf(detected: Detected): Listener[] {

@@ -15,13 +15,13 @@ const untrusted =
   'x509: certificate signed by unknown authority';
 
 /** A node whose clock is ahead of the server's by that much, and whose kubelet complained at that time of its own clock. */
-function begin(options: { skewMs?: number; complainedAtMs?: number; components?: Detected[] | undefined }) {
+function begin(options: { skewMs?: number; complainedAtMs?: number | number[]; components?: Detected[] | undefined }) {
   const clock = new FakeClock();
   const findings = new FindingLog();
-  const { skewMs = 0, complainedAtMs } = options;
-  if (complainedAtMs !== undefined) {
+  const { skewMs = 0, complainedAtMs = [] } = options;
+  for (const realtimeMs of [complainedAtMs].flat()) {
     const entry = {
-      ...{ cursor: 'c', realtimeMs: complainedAtMs, unit: 'kubelet.service', identifier: 'kubelet', pid: 1 },
+      ...{ cursor: 'c', realtimeMs, unit: 'kubelet.service', identifier: 'kubelet', pid: 1 },
       ...{ invocationId: '', message: untrusted, fromSystemd: false },
     };
     const finding = classify('kubelet', entry) ?? assert.fail('the line is not understood');
@@ -101,5 +101,14 @@ describe('answerPeerQuestion', () => {
     const answer = ask({}, stop.signal);
     stop.abort();
     await assert.rejects(answer, { name: 'AbortError' });
+  });
+
+  it('does not take what another API server at a shared address was said to do already for the one in question', async () => {
+    const complainedAtMs = [sinceMs - 5_000, sinceMs + 5_000];
+    const shared = { since: timestampFromMs(sinceMs), sharedEndpoints: ['10.0.0.1:6443'] };
+    const { clock, ask } = begin({ complainedAtMs });
+    const answer = ask(shared);
+    await clock.advance(15_000);
+    assert.deepEqual((await answer).complaints, []);
   });
 });

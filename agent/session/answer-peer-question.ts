@@ -36,14 +36,15 @@ export async function answerPeerQuestion(
 ): Promise<PeerAnswer> {
   const component = componentWords.toWord(question.component);
   if (component === undefined) throw new AppError('invalid-request', 'the question is about an unknown component');
-  const { endpoints, serial, questionId } = question;
+  const { endpoints, sharedEndpoints, serial, questionId } = question;
   const sinceMs = (question.since === undefined ? 0 : timestampMs(question.since)) + deps.skewMs();
   const watchMs = Math.min(question.watch === undefined ? 0 : durationMs(question.watch), MAX_WATCH_MS);
   await deps.clock.sleep(watchMs, signal);
   const known = deps.components();
   if (known === undefined) throw new AppError('unavailable', 'this node has not looked at its components yet');
-  const word = await probeAsPeer(deps, { component, endpoints, serial }, known, signal);
-  const complaints = [...complaintsAbout(deps.findings, { component, endpoints, sinceMs }), ...word.complaints];
+  const word = await probeAsPeer(deps, { component, endpoints, sharedEndpoints, serial }, known, signal);
+  const asked = { component, endpoints, sharedEndpoints, sinceMs };
+  const complaints = [...complaintsAbout(deps.findings, asked), ...word.complaints];
   return create(PeerAnswerSchema, {
     questionId,
     concerned: word.concerned || complaints.length > 0,

@@ -34,12 +34,13 @@ function begin(skewMs = 0) {
   const subject = {
     component: 'kube-apiserver',
     endpoints: ['10.0.0.1:6443'],
+    sharedEndpoints: [],
     serial: '1a',
     sinceMs,
     permitId: 'p1',
   } as const;
   const deps = { clock, findings, own, link, skewMs: () => skewMs, probe: async () => assert.fail('nobody is called') };
-  const ask = () => askPeers(deps, { ...subject, endpoints: [...subject.endpoints] }, stop.signal);
+  const ask = () => askPeers(deps, { ...subject, endpoints: [...subject.endpoints], sharedEndpoints: [] }, stop.signal);
   return { clock, link, stop, complain, ask };
 }
 

@@ -18,6 +18,8 @@ export interface PeersSubject {
   component: Component;
   /** "host:port", as peers write them. */
   endpoints: string[];
+  /** Those of them at which another server may answer too. */
+  sharedEndpoints: string[];
   /** Serial of the serving certificate; '' where it is not ours and nobody knows it. */
   serial: string;
   /** When the new process started, by this node's clock. */
@@ -45,7 +47,7 @@ const DEADLINE_MS = 120_000;
  * @throws AbortError when the signal fires
  */
 export async function askPeers(deps: PeersDeps, subject: PeersSubject, signal: AbortSignal): Promise<CheckOutcome> {
-  const { component, endpoints, sinceMs, serial, permitId } = subject;
+  const { component, endpoints, sharedEndpoints, sinceMs, serial, permitId } = subject;
   let remote: CheckOutcome | undefined;
   try {
     const since = timestampFromMs(sinceMs - deps.skewMs());
@@ -58,9 +60,8 @@ export async function askPeers(deps: PeersDeps, subject: PeersSubject, signal: A
   }
   if (remote === undefined) return failed('the server answered without a check of the peers');
   // after the wait: the components of this node had their time to complain too
-  const complaints = complaintsAbout(deps.findings, { component, endpoints, sinceMs }).filter(
-    ({ line }) => !deps.own.caused(line),
-  );
+  const asked = { component, endpoints, sharedEndpoints, sinceMs };
+  const complaints = complaintsAbout(deps.findings, asked).filter(({ line }) => !deps.own.caused(line));
   if (complaints.length === 0) return remote;
   return {
     kind: 'peers',

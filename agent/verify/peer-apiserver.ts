@@ -2,7 +2,7 @@
 import type { DetectedApiserver } from '../detect/detected.ts';
 import { readCredentialFiles, readPem } from './credentials.ts';
 import { endpointOfUrl, hostPort } from './endpoints.ts';
-import { endpointsOfQuestion, namesEndpoint } from './peer-endpoints.ts';
+import { endpointsOfQuestion, isOwnEndpoint, namesEndpoint } from './peer-endpoints.ts';
 import type { PeerCall, PeerCalls, PeerQuestion } from './peer-probe.ts';
 import type { ClientCredentials } from './probe.ts';
 import type { ServerTrust } from './server-trust.ts';
@@ -44,7 +44,8 @@ async function callsToEtcd(question: PeerQuestion, detected: DetectedApiserver):
     if (pem === undefined) return [];
     const trust = { kind: 'roots' as const, pem, name: endpoint.name };
     const source = `kube-apiserver to etcd ${hostPort(endpoint)}`;
-    return [{ source, endpoint, path: '/health', tls: { trust, client }, serial: question.serial }];
+    const call = { source, endpoint, path: '/health', tls: { trust, client }, serial: question.serial };
+    return [isOwnEndpoint(question, endpoint) ? call : { ...call, amongOthers: 1 }];
   });
   return { concerned: true, calls, notes };
 }
@@ -60,7 +61,8 @@ async function callsToKubelet(question: PeerQuestion, detected: DetectedApiserve
     const trust: ServerTrust = pem === undefined ? { kind: 'unverified' } : { kind: 'roots', pem, name: host };
     const endpoint = { scheme: 'https' as const, host, port, name: host };
     const source = `kube-apiserver to kubelet ${hostPort(endpoint)}`;
-    return { source, endpoint, path: '/healthz', tls: { trust, client }, serial: question.serial };
+    const call = { source, endpoint, path: '/healthz', tls: { trust, client }, serial: question.serial };
+    return isOwnEndpoint(question, endpoint) ? call : { ...call, amongOthers: 1 };
   });
   return { concerned: true, calls, notes: [] };
 }

@@ -1,4 +1,5 @@
 /** Whether an address is one of those that a question is about. */
+import { isIP } from 'node:net';
 import type { Component } from '../../common/names/names.ts';
 import { parseHostPort } from './endpoints.ts';
 
@@ -17,14 +18,46 @@ const DEFAULT_PORT: Record<Component, number> = {
 interface Named {
   component: Component;
   endpoints: readonly string[];
+  /** Those of the endpoints at which another server may answer too; none unless given. */
+  sharedEndpoints?: readonly string[];
+}
+
+/** Where to connect; a host without brackets. */
+interface HostPort {
+  host: string;
+  port: number;
 }
 
 /** The addresses of a question; those that are no host and port are left out. */
-export function endpointsOfQuestion(question: Named): { host: string; port: number }[] {
+export function endpointsOfQuestion(question: Named): HostPort[] {
   return question.endpoints.flatMap((text) => parseHostPort(text, DEFAULT_PORT[question.component]) ?? []);
 }
 
 /** True when the question is about this host and port. */
-export function namesEndpoint(question: Named, { host, port }: { host: string; port: number }): boolean {
-  return endpointsOfQuestion(question).some((named) => named.host === host && named.port === port);
+export function namesEndpoint(question: Named, endpoint: HostPort): boolean {
+  return isAmong(endpointsOfQuestion(question), endpoint);
+}
+
+/** The addresses of a question at which nobody else can answer: a name may stand for several addresses, so it is none of them. */
+export function ownEndpoints(question: Named): HostPort[] {
+  const shared = sharedEndpoints(question);
+  return endpointsOfQuestion(question).filter((each) => isIP(each.host) !== 0 && !isAmong(shared, each));
+}
+
+/** True for an address at which nobody else can answer. */
+export function isOwnEndpoint(question: Named, endpoint: HostPort): boolean {
+  return isAmong(ownEndpoints(question), endpoint);
+}
+
+/** True for an address at which the component answers, and others too. */
+export function isSharedEndpoint(question: Named, endpoint: HostPort): boolean {
+  return isAmong(sharedEndpoints(question), endpoint);
+}
+
+function sharedEndpoints({ component, sharedEndpoints: shared = [] }: Named): HostPort[] {
+  return endpointsOfQuestion({ component, endpoints: shared });
+}
+
+function isAmong(endpoints: readonly HostPort[], { host, port }: HostPort): boolean {
+  return endpoints.some((each) => each.host === host && each.port === port);
 }

@@ -19,6 +19,8 @@ export interface PeerQuestion {
   component: Component;
   /** "host:port" at which it serves. */
   endpoints: string[];
+  /** Those of the endpoints at which another server may answer too; none unless given. */
+  sharedEndpoints?: string[];
   /** Serial that its new connections must show, lower-case hexadecimal without leading zeros; '' for any. */
   serial: string;
 }
@@ -42,8 +44,13 @@ export interface PeerCall {
   endpoint: Endpoint;
   path: string;
   tls: ProbeTls;
-  /** Serial that has to be shown; undefined where another certificate or another server may answer there. */
+  /** Serial that has to be shown; undefined where another certificate may be shown there. */
   serial: string | undefined;
+  /**
+   * The most calls until the component in question is met, at an address at which other servers may answer: there it is known by its
+   * serial only, and what was met without that says nothing against it. Undefined at an address that can be nobody else's.
+   */
+  amongOthers?: number;
 }
 
 /** The calls of one component of this node, and what kept others from being made. */
@@ -75,10 +82,7 @@ export async function probeAsPeer(
       word.concerned ||= concerned;
       for (const note of notes) word.notes.push(line(detected.component, note));
       for (const call of calls) {
-        const { host, port } = call.endpoint;
-        const request = { host, port, tls: call.tls, method: 'GET', path: call.path, timeoutMs: PROBE_MS } as const;
-        const outcome = await deps.probe({ ...request, signal });
-        const { verdict, text } = judge(call, outcome);
+        const { verdict, text } = judge(call, await make(deps, call, signal));
         word[verdict].push(line(call.source, text));
       }
     } catch (error) {
@@ -107,10 +111,34 @@ function callsOf(deps: LiveDeps, question: PeerQuestion, detected: Detected, sig
   }
 }
 
-function judge(
-  call: PeerCall,
-  outcome: ProbeOutcome,
-): { verdict: 'confirmations' | 'complaints' | 'notes'; text: string } {
+/** Calls, again where another server answered. */
+async function make(deps: LiveDeps, call: PeerCall, signal: AbortSignal): Promise<ProbeOutcome> {
+  const { host, port } = call.endpoint;
+  const request = { host, port, tls: call.tls, method: 'GET', path: call.path, timeoutMs: PROBE_MS } as const;
+  const mostCalls = call.serial === '' ? 1 : (call.amongOthers ?? 1);
+  for (let left = mostCalls - 1; ; left--) {
+    const outcome = await deps.probe({ ...request, signal });
+    if (left <= 0 || outcome.kind === 'unreachable' || servedSerial(outcome) === call.serial) return outcome;
+  }
+}
+
+function servedSerial(outcome: ProbeOutcome): string | undefined {
+  return outcome.kind === 'unreachable' ? undefined : outcome.served?.serial;
+}
+
+interface Judgement {
+  verdict: 'confirmations' | 'complaints' | 'notes';
+  text: string;
+}
+
+function judge(call: PeerCall, outcome: ProbeOutcome): Judgement {
+  if (call.amongOthers === undefined) return judgeOwn(call, outcome);
+  const judgement = judgeOwn({ ...call, serial: undefined }, outcome);
+  if (judgement.verdict !== 'complaints' || servedSerial(outcome) === call.serial) return judgement;
+  return { verdict: 'notes', text: `${judgement.text}, which another server may have said` };
+}
+
+function judgeOwn(call: PeerCall, outcome: ProbeOutcome): Judgement {
   const text = describeOutcome(outcome);
   switch (outcome.kind) {
     case 'unreachable':

@@ -77,6 +77,7 @@ async function verify(test: TestContext, target: Target, servingFile: string | u
     run: async () => ({ code: 0, stdout: 'ActiveState=active\nMainPID=1\nInvocationID=aa\nNRestarts=0\n', stderr: '' }),
     judgeJournal: async () => ({ kind: 'journal', result: 'passed', summary: 'quiet', evidence: [] }),
     endpointsOf: () => ['10.0.0.1:10259'],
+    sharedEndpointsOf: () => [],
   });
   let ended = false;
   const running = verifier.verify({ signed, restarted, permit: { permitId: 'p1' } }, signal).finally(() => {

@@ -34,6 +34,7 @@ async function begin(probe: Probe, restarts: { component: Component; ok: boolean
     run: async () => ({ code: 0, stdout: 'ActiveState=failed\nMainPID=0\n', stderr: '' }),
     judgeJournal: async () => ({ kind: 'journal', result: 'failed', summary: 'distrusted', evidence: [line] }),
     endpointsOf: () => ['10.0.0.1:2379'],
+    sharedEndpointsOf: () => [],
   });
   const units = restarts.map((restart) => ({
     ...{ process: { kind: 'unit' as const, unit: `${restart.component}.service` }, live: false },

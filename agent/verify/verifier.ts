@@ -40,6 +40,8 @@ export interface Subject {
 export interface VerifierDeps extends VerifyDeps, PeersDeps {
   /** Addresses "host:port" of a component, as peers write them. */
   endpointsOf(detected: Detected): string[];
+  /** Those of them at which another server may answer too. */
+  sharedEndpointsOf(detected: Detected): string[];
 }
 
 /** Slot of the certificate that peers see when they connect; undefined for what nobody connects to. */
@@ -116,6 +118,7 @@ export class Verifier {
           {
             component,
             endpoints: this.#deps.endpointsOf(detected),
+            sharedEndpoints: this.#deps.sharedEndpointsOf(detected),
             serial: serial ?? '',
             sinceMs: unit.startedAtMs,
             permitId: permit.permitId,

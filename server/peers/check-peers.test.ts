@@ -95,6 +95,14 @@ describe('checkPeers', () => {
     assert.deepEqual(asked[0]?.endpoints, ['10.0.0.1:6443', 'cp1:6443', 'api.example:6443']);
   });
 
+  it('tells peers at which addresses another API server may answer', async () => {
+    const endpoints = ['10.0.0.1:6443', 'api.example:6443'];
+    await ask({ w1: fine }, { endpoints });
+    assert.deepEqual(asked[0]?.sharedEndpoints, ['api.example:6443']);
+    await ask({ w1: fine }, { endpoints, addressesOfApi: ['10.0.0.1'] });
+    assert.deepEqual(asked[1]?.sharedEndpoints, endpoints, 'the name of the cluster stands for that address');
+  });
+
   it('hands on and remembers no more of a serial than a serial is', async () => {
     await ask({ w1: fine }, { serial: 'a'.repeat(10_000) });
     const { rows } = await store.listEvents({}, { size: 9, after: undefined });
@@ -135,6 +143,8 @@ interface Options {
   more?: FleetComponent[];
   /** What nodes of `more` answer. */
   late?: Answer;
+  /** Addresses that the name of the API endpoint stands for. */
+  addressesOfApi?: string[];
 }
 
 function ask(answers: Record<string, Answer>, options: Options = {}) {
@@ -146,6 +156,7 @@ function ask(answers: Record<string, Answer>, options: Options = {}) {
     back = false,
     more = [],
     late,
+    addressesOfApi = [],
   } = options;
   const request = { permitId: 'p', component: components.toNumber(component), endpoints, serial };
   return checkPeers(create(CheckPeersRequestSchema, request), { name: 'cp1' }, AbortSignal.timeout(5000), {
@@ -168,6 +179,7 @@ function ask(answers: Record<string, Answer>, options: Options = {}) {
     },
     watchMs: 10_000,
     apiEndpoint: 'api.example:6443',
+    resolve: async () => addressesOfApi,
   });
 }
 

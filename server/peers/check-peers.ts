@@ -20,6 +20,7 @@ import type { Coordinator } from '../permit/coordinator.ts';
 import type { Store } from '../store/store.ts';
 import { confirm } from './confirmations.ts';
 import { type Answered, judgePeers } from './judge-peers.ts';
+import { type Resolve, sharedEndpoints } from './shared-endpoints.ts';
 
 /** What the request needs. */
 export interface CheckPeersDeps {
@@ -38,6 +39,7 @@ export interface CheckPeersDeps {
   watchMs: number;
   /** HOST:PORT of the cluster's API. */
   apiEndpoint: string;
+  resolve: Resolve;
 }
 
 /** Who talks to a component, over the network. */
@@ -57,6 +59,7 @@ export function hasPeers(component: Component): boolean {
 }
 
 const MOST_PEERS = 50;
+const MOST_ENDPOINTS = 20;
 const ANSWER_MARGIN_MS = 10_000;
 /** Agents are back, and have sent a heartbeat, in about that time. */
 const RETRY_MS = 5_000;
@@ -93,11 +96,15 @@ export async function checkPeers(
   const names = (online: boolean) => [...new Set(all.filter((row) => row.online === online).map((row) => row.node))];
   const hosts = [node.name, ...node.addresses];
   if (component === 'kube-apiserver') hosts.push(parseEndpoint(deps.apiEndpoint).host);
+  // Only where the node is known to be: an agent must not be able to send its peers to any address it likes.
+  const endpoints = request.endpoints.filter((endpoint) => isAt(endpoint, hosts)).slice(0, MOST_ENDPOINTS);
+  const { apiEndpoint, resolve } = deps;
+  const surroundings = { apiEndpoint, resolve, nodes: await deps.store.listNodes() };
   const question = create(PeerQuestionSchema, {
     node: node.name,
     component: request.component,
-    // Only where the node is known to be: an agent must not be able to send its peers to any address it likes.
-    endpoints: request.endpoints.filter((endpoint) => isAt(endpoint, hosts)).slice(0, 20),
+    endpoints,
+    sharedEndpoints: await sharedEndpoints(node.name, component, endpoints, surroundings),
     since: request.since ?? timestampFromMs(deps.clock.nowMs() - deps.watchMs),
     watch: durationFromMs(deps.watchMs),
     serial,

@@ -488,6 +488,14 @@ export declare type PeerQuestion = Message<"kubemtls.v1.PeerQuestion"> & {
    * @generated from field: string serial = 7;
    */
   serial: string;
+
+  /**
+   * Those of the endpoints, as "host:port", at which another server may answer too: the endpoint of the cluster, a load balancer, a
+   * virtual address. What is met there counts only when the serial shows who answered.
+   *
+   * @generated from field: repeated string shared_endpoints = 8;
+   */
+  sharedEndpoints: string[];
 };
 
 /**

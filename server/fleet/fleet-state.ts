@@ -4,22 +4,8 @@ import type { Component, ComponentState, Role } from '../../common/names/names.t
 import { componentStates } from '../../common/names/names.ts';
 import type { Clock } from '../../common/time/clock.ts';
 import { type ComponentStatus, ComponentStatusSchema } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import { roleRuns } from '../policy/role-components.ts';
 import type { NodeRecord, Store } from '../store/store.ts';
-
-/** Which components count on a node of a role; what a node reports beyond them is kept and shown, but decides nothing. */
-const COMPONENTS_OF_ROLE: Record<Role, readonly Component[]> = {
-  'control-plane': [
-    'etcd',
-    'kube-apiserver',
-    'kube-controller-manager',
-    'kube-scheduler',
-    'kubelet',
-    'kube-proxy',
-    'admin',
-  ],
-  worker: ['kubelet', 'kube-proxy'],
-  etcd: ['etcd'],
-};
 
 /** A component on a node, for decisions. */
 export interface FleetComponent {
@@ -31,11 +17,6 @@ export interface FleetComponent {
   /** When it took up new files without a restart last, milliseconds since the epoch; undefined when it never did. */
   liveAtMs?: number | undefined;
   status: ComponentStatus;
-}
-
-/** True when a node of the role may run the component. */
-export function roleRuns(role: Role, component: Component): boolean {
-  return COMPONENTS_OF_ROLE[role].includes(component);
 }
 
 /** Statuses by node and component. One server owns them; it reads them once, at its start. */

@@ -7,7 +7,7 @@ import type {
   AcquireRestartPermitRequest,
   AcquireRestartPermitResponseSchema,
 } from '../../proto/gen/kubemtls/v1/agent_pb.js';
-import { roleRuns } from '../fleet/fleet-state.ts';
+import { roleRuns } from '../policy/role-components.ts';
 import type { Store } from '../store/store.ts';
 import type { Coordinator } from './coordinator.ts';
 

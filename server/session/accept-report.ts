@@ -1,7 +1,7 @@
 /** What the server believes of a component's report. An agent may say VERIFIED; the server says so only after it heard the peers. */
 import { create } from '@bufbuild/protobuf';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
-import type { ComponentState, Profile } from '../../common/names/names.ts';
+import type { ComponentState } from '../../common/names/names.ts';
 import { type Component, componentStates, profiles } from '../../common/names/names.ts';
 import type { TlsObservation } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import {
@@ -9,6 +9,7 @@ import {
   ComponentStatusSchema,
   ComponentState as State,
 } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import { tellingProfiles } from '../policy/role-components.ts';
 
 /** What a report leads to. */
 export interface Accepted {
@@ -32,17 +33,6 @@ export interface ReportInput {
   /** Whether the server issued the telling certificate with this serial to this node and heard no complaint of its peers. */
   proved: (serial: string) => Promise<boolean>;
 }
-
-/** The certificate by which a change of a component is known again: what it serves, or what it shows where it serves nothing. */
-const TELLING: Record<Component, readonly Profile[]> = {
-  etcd: ['etcd-server'],
-  'kube-apiserver': ['kube-apiserver-serving'],
-  kubelet: ['kubelet-serving'],
-  'kube-controller-manager': ['kube-controller-manager-client'],
-  'kube-scheduler': ['kube-scheduler-client'],
-  'kube-proxy': ['kube-proxy-client'],
-  admin: ['admin-client', 'super-admin-client'],
-};
 
 /** As exact as the clock of a node is known from one heartbeat to the next. */
 const CLOCK_MARGIN_MS = 60_000;
@@ -104,7 +94,7 @@ function whyStop(
 export function tellingSerial(component: Component, status: ComponentStatus): string {
   const telling = status.certificates.find((it) => {
     const profile = profiles.toWord(it.profile);
-    return profile !== undefined && TELLING[component].includes(profile);
+    return profile !== undefined && tellingProfiles[component].includes(profile);
   });
   return telling?.serial ?? '';
 }

@@ -49,7 +49,8 @@ export async function buildDeps(ground: Ground) {
   const isOnline = (node: string) => sessions.isOnline(node);
   const surveyed = (node: string) => sessions.get(node)?.surveyed;
   const components = () => fleet.components(isOnline);
-  const permits = createCoordinator({ store, clock, components, ...config.permits });
+  const grants = await store.listGrants();
+  const permits = createCoordinator({ store, clock, components, grants, ...config.permits });
   const pushSettings = () => sessions.pushSettings();
   const rotation = createRotation({ store, authorities, clock, log, components, isOnline, surveyed, pushSettings });
   const inTurn = createTurns();

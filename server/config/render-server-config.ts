@@ -64,10 +64,12 @@ apiServer:
 #etcd:
 #  extraNames: []
 
-# Restart permits: one etcd member and one API server at a time, kubelets up to this share.
+# Restart permits: one etcd member and one API server at a time, kubelets up to this share. A permit older than maxAge warns,
+# and holds up no other kubelet.
 #permits:
 #  kubeletShare: 10%
 #  ttl: 2m
+#  maxAge: 30m
 
 # How long the agents of other nodes watch their journals after a change before they say that all is well.
 #peers:

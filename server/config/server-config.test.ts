@@ -37,7 +37,7 @@ describe('parseServerConfig', () => {
         adminOrganization: 'system:masters',
       },
       etcd: { extraNames: [] },
-      permits: { kubeletShare: 0.1, ttlMs: 120_000 },
+      permits: { kubeletShare: 0.1, ttlMs: 120_000, maxAgeMs: 1_800_000 },
       peers: { watchMs: 15_000 },
       verifyKubelets: 'auto',
       logLevel: 'info',
@@ -54,7 +54,7 @@ passphraseFile: /run/secret
 lifetimes: {components: 90d, identity: 1d, admin: 30d, server: 12h, profiles: {kubelet-client: 7d, etcd-peer: 10m}}
 apiServer: {extraNames: [lb.example, "192.0.2.1"], kubeletClientOrganization: none}
 etcd: {extraNames: [etcd.example]}
-permits: {kubeletShare: 25%, ttl: 5m}
+permits: {kubeletShare: 25%, ttl: 5m, maxAge: 1h}
 peers: {watch: 30s}
 verifyKubelets: never
 logLevel: debug
@@ -67,7 +67,7 @@ logLevel: debug
     assert.deepEqual(config.advertise, ['10.0.0.1', 'cp1.example', 'fd00::5']);
     assert.deepEqual(config.lifetimes.profilesMs, { 'kubelet-client': 604_800_000, 'etcd-peer': 600_000 });
     assert.deepEqual(config.listen.fleet, { host: '::', port: 19444 });
-    assert.deepEqual(config.permits, { kubeletShare: 0.25, ttlMs: 300_000 });
+    assert.deepEqual(config.permits, { kubeletShare: 0.25, ttlMs: 300_000, maxAgeMs: 3_600_000 });
     assert.deepEqual(config.apiServer, {
       extraNames: ['lb.example', '192.0.2.1'],
       kubeletClientOrganization: 'none',

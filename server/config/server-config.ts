@@ -51,6 +51,8 @@ export interface ServerConfig {
     /** Share of the fleet's kubelets that may be disturbed at once, above 0, at most 1. */
     kubeletShare: number;
     ttlMs: number;
+    /** How old a permit may become before it warns and gives its place in the share free. */
+    maxAgeMs: number;
   };
   peers: { watchMs: number };
   /** Whether API servers check kubelets' certificates: auto once every kubelet serves one of ours. */
@@ -105,6 +107,7 @@ const schema = z.strictObject({
         .transform((share) => Number.parseInt(share, 10) / 100)
         .default(0.1),
       ttl: duration('30s', '1h').default(120_000),
+      maxAge: duration('5m', '24h').default(30 * 60_000),
     })
     .prefault({}),
   peers: z.strictObject({ watch: duration('1s', '5m').default(15_000) }).prefault({}),
@@ -131,7 +134,7 @@ export function parseServerConfig(yaml: string, path: string): ServerConfig {
       adminMs: lifetimes.admin,
       serverMs: lifetimes.server,
     },
-    permits: { kubeletShare: permits.kubeletShare, ttlMs: permits.ttl },
+    permits: { kubeletShare: permits.kubeletShare, ttlMs: permits.ttl, maxAgeMs: permits.maxAge },
     peers: { watchMs: peers.watch },
   };
 }

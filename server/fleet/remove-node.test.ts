@@ -32,7 +32,15 @@ describe('removeNode', () => {
     }
     fleet = await FleetState.load(store, clock);
     const components = () => fleet.components(() => true);
-    permits = createCoordinator({ store, clock, ttlMs: 600_000, kubeletShare: 0.1, components });
+    permits = createCoordinator({
+      store,
+      clock,
+      ttlMs: 600_000,
+      maxAgeMs: 1_800_000,
+      kubeletShare: 0.1,
+      components,
+      grants: [],
+    });
     done = [];
     deps = {
       ...{ store, fleet, permits },

@@ -158,13 +158,14 @@ function ask(answers: Record<string, Answer>, options: Options = {}) {
     late,
     addressesOfApi = [],
   } = options;
-  const request = { permitId: 'p', component: components.toNumber(component), endpoints, serial };
+  const permit = { id: 'p', node: 'cp1', changeId: '', sinceMs: 0, inShare: true, expiresAtMs: 0 };
+  const request = { permitId: permit.id, component: components.toNumber(component), endpoints, serial };
   return checkPeers(create(CheckPeersRequestSchema, request), { name: 'cp1' }, AbortSignal.timeout(5000), {
     store,
     clock: new FakeClock(),
     permits: {
       mayComeBack: () => back,
-      held: () => (held ? { id: 'p', node: 'cp1', components: [component], changeId: '', expiresAtMs: 0 } : undefined),
+      held: () => (held ? { ...permit, components: [component] } : undefined),
     },
     components: () => [
       ...Object.keys(answers).map((node) => row(node, 'kubelet', true)),

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
-import { create } from '@bufbuild/protobuf';
 import { AppError } from '../../common/errors/app-error.ts';
-import { type Component, type ComponentState, componentStates, components } from '../../common/names/names.ts';
+import type { Component } from '../../common/names/names.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
-import { ComponentStatusSchema } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
 import { openSqliteStore } from '../store/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
 import { type Coordinator, createCoordinator, type PermitWish } from './coordinator.ts';
+import { limits, row, TTL_MS, wish } from './coordinator-for-tests.ts';
 
-const TTL_MS = 120_000;
 let clock: FakeClock;
 let store: Store;
 let fleet: FleetComponent[];
@@ -165,6 +163,10 @@ describe('rules', () => {
   ];
   for (const [what, components, asked, hindrance] of rows) {
     it(`${hindrance === undefined ? 'grants' : 'refuses'} ${what}`, async () => {
+      for (const { node, component, state } of components) {
+        const inShare = component === 'kubelet' || component === 'kube-proxy';
+        if (inShare && (state === 'applying' || state === 'verifying')) await lapsed(node, component);
+      }
       fleet = components;
       if (hindrance === undefined) return void (await permits.acquire('n1', asked));
       const error = await refusal('n1', asked);
@@ -270,17 +272,13 @@ describe('after a restart of the server', () => {
 });
 
 function fresh(kubeletShare = 0.1): Coordinator {
-  return createCoordinator({ store, clock, ttlMs: TTL_MS, kubeletShare, components: () => fleet });
+  return createCoordinator({ store, clock, ...limits, kubeletShare, components: () => fleet, grants: [] });
 }
 
-function wish(component: Component, fields: Partial<PermitWish> = {}): PermitWish {
-  const base = { permitId: '', components: [component], reason: 'new certificates', changeId: 'c1' };
-  return { ...base, undo: false, live: false, ...fields };
-}
-
-function row(node: string, component: Component, state: ComponentState, online = true): FleetComponent {
-  const numbers = { component: components.toNumber(component), state: componentStates.toNumber(state) };
-  return { node, component, state, online, status: create(ComponentStatusSchema, numbers) };
+/** Who is being changed had a permit once; this one was not renewed. */
+async function lapsed(node: string, component: Component): Promise<void> {
+  await permits.acquire(node, wish(component));
+  await clock.advance(TTL_MS);
 }
 
 async function refusal(node: string, asked: PermitWish): Promise<AppError> {

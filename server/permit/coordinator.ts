@@ -1,12 +1,17 @@
-/** Who may disturb which component now. Permits live in memory and end by themselves; every decision becomes an event. */
+/**
+ * Who may disturb which component now. Permits live in memory and end by themselves; every decision becomes an event. That one
+ * was granted is remembered on disk: a failure of the change counts whenever its report comes, and nothing counts without.
+ */
 import { randomUUID } from 'node:crypto';
+import { formatDuration } from '../../common/config/duration.ts';
 import { AppError } from '../../common/errors/app-error.ts';
 import type { Component } from '../../common/names/names.ts';
 import type { Clock } from '../../common/time/clock.ts';
 import { recordEvent } from '../events/record-event.ts';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
-import type { Store } from '../store/store.ts';
-import { whyNot } from './rules.ts';
+import type { PermitGrant, Store } from '../store/store.ts';
+import { Grants, LATELY_MS } from './grants.ts';
+import { needsPlace, whyNot } from './rules.ts';
 
 /** A permit that is held. */
 export interface HeldPermit {
@@ -14,6 +19,10 @@ export interface HeldPermit {
   node: string;
   components: Component[];
   changeId: string;
+  /** When it was granted first; neither a renewal nor a restart of the server makes it younger. */
+  sinceMs: number;
+  /** True when it takes a place in the share of kubelets. */
+  inShare: boolean;
   expiresAtMs: number;
 }
 
@@ -27,7 +36,10 @@ export interface PermitWish {
   changeId: string;
   /** Puts back what a change left; goes even while the rollout is paused. */
   undo: boolean;
-  /** Restarts nothing; goes even while the rollout is paused, so that no certificate ends because of a pause. */
+  /**
+   * Restarts nothing; goes even while the rollout is paused or the share of kubelets is taken, and takes no place in it, so that no
+   * certificate ends because of others.
+   */
   live: boolean;
 }
 
@@ -37,10 +49,14 @@ export interface CoordinatorDeps {
   clock: Clock;
   /** How long a permit lives unless renewed. */
   ttlMs: number;
+  /** How old a permit may become before it warns and gives its place in the share of kubelets free. */
+  maxAgeMs: number;
   /** Part of the kubelets, 0 to 1, that may be disturbed at once; one always may. */
   kubeletShare: number;
   /** Components of the fleet as they stand. */
   components: () => FleetComponent[];
+  /** What the store holds at the start. */
+  grants: readonly PermitGrant[];
 }
 
 /** Grants, renews, takes back. */
@@ -56,11 +72,18 @@ export interface Coordinator {
   release(node: string, permitId: string): Promise<void>;
   /** The permit, when this node holds it and it covers the component. */
   held(node: string, permitId: string, component: Component): HeldPermit | undefined;
+  /**
+   * True when a failure of the component, which was reported just now, stops the rollout: its node holds a permit for it, or got
+   * one in the last day, released, expired or not, since the report may come late. Each permit stops it once. What a hostile node
+   * can still do: ask for a permit for a component of its own role and call the change a failure, once a permit; operators are
+   * warned of it.
+   */
+  stopsRollout(node: string, component: Component): Promise<boolean>;
   /** True for a permit that is not known and that a former run of this server may have given: the holder's heartbeat tells. */
   mayComeBack(permitId: string): boolean;
   /** All that are held. */
   list(): HeldPermit[];
-  /** Ends those whose time is over. */
+  /** Ends those whose time is over, and tells of those that are too old. */
   expire(): Promise<void>;
 }
 
@@ -70,9 +93,11 @@ const COME_BACK_MS = 60_000;
 /** Makes the coordinator of a fleet. */
 export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const { clock, store } = deps;
+  const grants = new Grants(store, deps.grants);
   const startedAtMs = clock.nowMs();
   const permits = new Map<string, HeldPermit>(); // by node: one each
   const ended = new Set<string>(); // since the start; an ended permit never comes back
+  const overdue = new Set<string>(); // permits whose age was told
   const refused = new Map<string, string>(); // by node: what it was last told, so that waiting makes one event
 
   const event = (kind: string, permit: Pick<HeldPermit, 'node' | 'components'>, message: string, reason = '') =>
@@ -84,19 +109,46 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     for (const permit of over) {
       await event('permit.expired', permit, `the permit for ${namesOf(permit)} was not renewed in time`);
     }
+    const old = [...permits.values()].filter((permit) => isOld(permit.sinceMs) && !overdue.has(permit.id));
+    for (const permit of old) {
+      overdue.add(permit.id);
+      await event('permit.overdue', permit, overdueText(permit, deps.maxAgeMs));
+    }
+  }
+
+  const isOld = (sinceMs: number) => clock.nowMs() - sinceMs >= deps.maxAgeMs;
+
+  function hasPlace(node: string, component: Component): boolean {
+    const grant = grants.get(node, component);
+    return grant?.inShare === true && !isOld(grant.grantedAtMs);
   }
 
   function end(permit: HeldPermit): void {
     permits.delete(permit.node);
+    overdue.delete(permit.id);
     ended.add(permit.id);
   }
 
   function grant(node: string, wish: PermitWish, id: string): HeldPermit {
     const { components, changeId } = wish;
-    const permit = { id, node, components, changeId, expiresAtMs: clock.nowMs() + deps.ttlMs };
+    const before = permits.get(node) ?? grants.of(node, id);
+    const nowMs = clock.nowMs();
+    const inShare = before?.inShare === true || needsPlace(wish);
+    const sinceMs = before?.sinceMs ?? nowMs;
+    const permit = { id, node, components, changeId, sinceMs, inShare, expiresAtMs: nowMs + deps.ttlMs };
     permits.set(node, permit);
     refused.delete(node);
     return permit;
+  }
+
+  /** A permit that could not be written down is none. */
+  async function remember(permit: HeldPermit): Promise<void> {
+    try {
+      await grants.note(permit);
+    } catch (error) {
+      if (permits.get(permit.node) === permit) end(permit);
+      throw error;
+    }
   }
 
   async function refuse(node: string, wish: PermitWish, error: AppError): Promise<never> {
@@ -132,15 +184,16 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       }
       const others = [...permits.values()].filter((permit) => permit.node !== node);
       const components = deps.components();
-      const hindrance = whyNot({ node, wish, others, components, kubeletShare: deps.kubeletShare });
+      const hindrance = whyNot({ node, wish, others, components, kubeletShare: deps.kubeletShare, hasPlace });
       if (hindrance !== undefined && !(same && covers(own, wish))) {
         // Many that wait must not drown the server: the larger the fleet, the slower they ask.
         const retryAfterMs = Math.max(2000, 20 * components.length);
         return refuse(node, wish, new AppError('unavailable', hindrance, { retryAfterMs }));
       }
-      if (own !== undefined && !same) end(own);
       const renewed = same ? { ...wish, components: [...new Set([...own.components, ...wish.components])] } : wish;
       const permit = grant(node, renewed, same ? own.id : back ? wish.permitId : randomUUID());
+      if (own !== undefined && !same) ended.add(own.id);
+      await remember(permit);
       if (!same) await event('permit.granted', permit, `may disturb ${namesOf(permit)}: ${wish.reason}`);
       return permit;
     },
@@ -155,9 +208,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       const components = changing.map((row) => row.component);
       const wish = { permitId, components, reason: '', changeId: '', undo: true, live: false };
       const others = [...permits.values()];
-      if (changing.length === 0 || whyNot({ node, wish, others, components: [], kubeletShare: 1 }) !== undefined)
-        return;
-      const permit = grant(node, wish, permitId);
+      const hindrance = whyNot({ node, wish, others, components: [], kubeletShare: 1, hasPlace });
+      if (changing.length === 0 || hindrance !== undefined) return;
+      const permit = grant(node, { ...wish, undo: grants.of(node, permitId)?.inShare === false }, permitId);
+      await remember(permit);
       await event('permit.granted', permit, `taken up after a restart of the server: ${namesOf(permit)}`);
     },
 
@@ -174,6 +228,15 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       return good ? own : undefined;
     },
 
+    async stopsRollout(node, component) {
+      const grant = grants.get(node, component);
+      if (grant === undefined || grant.stopped) return false;
+      const holds = permits.get(node)?.id === grant.permitId;
+      if (!holds && clock.nowMs() - grant.grantedAtMs > LATELY_MS) return false;
+      await grants.noteStop(grant);
+      return true;
+    },
+
     mayComeBack: (permitId) => [...permits.values()].every(({ id }) => id !== permitId) && mayComeBack(permitId),
 
     list: () => [...permits.values()].filter((permit) => permit.expiresAtMs > clock.nowMs()),
@@ -181,8 +244,15 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   };
 }
 
+/** A permit to restart nothing is none to restart. */
 function covers(permit: HeldPermit, wish: PermitWish): boolean {
-  return wish.components.every((component) => permit.components.includes(component));
+  const known = wish.components.every((component) => permit.components.includes(component));
+  return known && (permit.inShare || !needsPlace(wish));
+}
+
+function overdueText(permit: HeldPermit, maxAgeMs: number): string {
+  const text = `the permit for ${namesOf(permit)} is held for ${formatDuration(maxAgeMs)} and more`;
+  return `${text}: other kubelets and kube-proxies do not wait for it any longer, everything else does`;
 }
 
 function isDisturbed(row: FleetComponent): boolean {

@@ -6,18 +6,25 @@ import type { HeldPermit, PermitWish } from './coordinator.ts';
 /** Everything that the rules look at. */
 export interface Situation {
   node: string;
-  wish: Pick<PermitWish, 'components' | 'undo'>;
+  wish: Pick<PermitWish, 'components' | 'undo' | 'live'>;
   /** Permits of other nodes. */
   others: readonly HeldPermit[];
   /** Components of the whole fleet. */
   components: readonly FleetComponent[];
   kubeletShare: number;
+  /** True when the newest permit of a node for the component takes a place in the share, and is not beyond its greatest age. */
+  hasPlace: (node: string, component: Component) => boolean;
 }
 
 /** States in which an etcd member serves and nobody works on it. */
 const CALM: readonly ComponentState[] = ['detected', 'pending', 'waiting-for-permit', 'verified', 'rolled-back'];
 /** States in which somebody works on a component, whoever remembers the permit. */
 const DISTURBED: readonly ComponentState[] = ['applying', 'verifying'];
+
+/** True when a wish is subject to the share of kubelets, and takes a place in it: what restarts nothing or mends does not wait. */
+export function needsPlace(wish: Pick<PermitWish, 'undo' | 'live'>): boolean {
+  return !wish.undo && !wish.live;
+}
 
 /** Why the wish cannot be granted now, as a sentence; undefined when it can. */
 export function whyNot(situation: Situation): string | undefined {
@@ -52,7 +59,11 @@ const RULES: Record<Component, (situation: Situation) => string | undefined> = {
   admin: () => undefined,
 };
 
-/** For components of which the cluster needs one that answers. */
+/**
+ * For components of which the cluster needs one that answers. A permit stands in the way as long as it is renewed, however old it
+ * is, and so does a component whose node says that it is being changed, permit or not: a second one that is away is worse than a
+ * node that waits. Only control planes run these.
+ */
 function oneAtATime(component: Component, situation: Situation): string | undefined {
   const holder = holderOf(component, situation);
   if (holder !== undefined || situation.wish.undo) return holder;
@@ -60,15 +71,19 @@ function oneAtATime(component: Component, situation: Situation): string | undefi
   return busy && `${component} on ${busy.node} is ${busy.state}; one is changed at a time`;
 }
 
-/** For components of every node: a share of them, one at least. A node that died while it was changed holds up no other. */
+/**
+ * For components of every node: a share of them, one at least. A node that died while it was changed holds up no other, and
+ * nobody has a place without a permit, or longer than the greatest age of one, whatever it says of itself. What a hostile node can
+ * still do: ask like the others, hold a place until that age, and ask again; operators are warned of it.
+ */
 function shareOf(component: Component, situation: Situation): string | undefined {
-  if (situation.wish.undo) return undefined;
+  if (!needsPlace(situation.wish)) return undefined;
   const count = situation.components.filter((row) => row.component === component).length;
   const most = Math.max(1, Math.floor(situation.kubeletShare * count));
-  const busy = new Set(situation.others.filter((permit) => permit.components.includes(component)).map((it) => it.node));
-  for (const row of elsewhere(component, situation)) {
-    if (row.online && DISTURBED.includes(row.state)) busy.add(row.node);
-  }
+  const holding = situation.others.filter((permit) => permit.components.includes(component));
+  const saying = elsewhere(component, situation).filter((row) => row.online && DISTURBED.includes(row.state));
+  const nodes = [...holding, ...saying].map(({ node }) => node);
+  const busy = new Set(nodes.filter((node) => situation.hasPlace(node, component)));
   if (busy.size < most) return undefined;
   return `${busy.size} of ${count} ${component}s are being changed (${[...busy].sort().slice(0, 5).join(', ')}); at most ${most} at once`;
 }

@@ -21,7 +21,7 @@ import type { Presence } from './watch-silence.ts';
 /** What a session needs. */
 export interface ServeSessionDeps extends ReportDeps {
   sessions: Sessions;
-  permits: Pick<Coordinator, 'renew'>;
+  permits: Pick<Coordinator, 'renew' | 'stopsRollout'>;
   /** Told after every report: the phase of a change of roots may be complete. */
   rotation: Pick<Rotation, 'check'>;
   presence: Presence;

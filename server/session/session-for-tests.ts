@@ -45,7 +45,7 @@ export async function begin(test: TestContext) {
     fleet,
     sessions,
     presence,
-    permits: { renew: async (node, id) => void renewed.push(`${node} ${id}`) },
+    permits: { renew: async (node, id) => void renewed.push(`${node} ${id}`), stopsRollout: async () => true },
     rotation,
     pause: async ({ reason, node }) =>
       store.putRollout({ paused: true, reason, node, pausedAtMs: 1, retryGeneration: 0 }),

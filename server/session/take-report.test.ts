@@ -13,6 +13,7 @@ import {
 } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { FleetState } from '../fleet/fleet-state.ts';
 import { confirm } from '../peers/confirmations.ts';
+import { type Coordinator, createCoordinator } from '../permit/coordinator.ts';
 import { openSqliteStore } from '../store/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
 import { sampleIntent, sampleNode } from '../store/store-contract.ts';
@@ -21,12 +22,20 @@ import { type ReportDeps, takeObservation, takeReport } from './take-report.ts';
 let clock: FakeClock;
 let store: Store;
 let deps: ReportDeps;
+let permits: Coordinator;
+/** Reasons for which the rollout was stopped. */
+let stops: string[];
 
 beforeEach(async () => {
   clock = new FakeClock();
   store = openSqliteStore(':memory:', clock);
   await store.enrol({ node: sampleNode({ name: 'w1', role: 'worker' }), useToken: undefined });
-  deps = { store, clock, fleet: await FleetState.load(store, clock), pause: async () => {} };
+  const fleet = await FleetState.load(store, clock);
+  const components = () => fleet.components(() => true);
+  const limits = { ttlMs: 120_000, maxAgeMs: 1_800_000, kubeletShare: 0.1 };
+  permits = createCoordinator({ store, clock, components, ...limits, grants: await store.listGrants() });
+  stops = [];
+  deps = { store, clock, fleet, permits, pause: async ({ reason }) => void stops.push(reason) };
 });
 afterEach(() => store.close());
 
@@ -40,6 +49,11 @@ const verified = (atMs: number, skewMs = 0) => {
 const complain = async (atMs: number) => {
   const seen = { component: Component.KUBELET, fault: 'own', loggedAt: timestampFromMs(atMs) };
   await takeObservation('w1', create(TlsObservationSchema, seen), deps);
+};
+const newest = async () => {
+  const { rows } = await store.listEvents({ kind: 'component' }, { size: 1, after: undefined });
+  assert.ok(rows[0]);
+  return rows[0];
 };
 const stateNow = () => deps.fleet.get('w1', 'kubelet')?.state;
 
@@ -69,6 +83,41 @@ describe('a component that its journal complained about', () => {
     assert.equal(stateNow(), ComponentState.DEGRADED);
     await verified(clock.nowMs());
     assert.equal(stateNow(), ComponentState.VERIFIED);
+  });
+});
+
+describe('a failure that a node reports', () => {
+  const rolledBack = (component: Component, restarts = 1) =>
+    report({ component, state: ComponentState.ROLLED_BACK, restarts, reason: 'bind' });
+  const acquire = (changeId = 'c1') => {
+    const wish = { permitId: '', components: ['kubelet' as const], reason: 'new certificates', changeId };
+    return permits.acquire('w1', { ...wish, undo: false, live: false });
+  };
+
+  it('stops the rollout under a permit for the component', async () => {
+    await acquire();
+    await rolledBack(Component.KUBELET);
+    assert.deepEqual(stops, ['on w1 kubelet was rolled back: bind']);
+  });
+
+  it('stops nothing without a permit', async () => {
+    await rolledBack(Component.KUBELET);
+    assert.deepEqual([stops, stateNow()], [[], ComponentState.ROLLED_BACK]);
+    assert.match((await newest()).message, /kubelet is rolled-back: bind; .* no permit .* the rollout goes on/);
+  });
+
+  it('stops nothing under a permit for another component', async () => {
+    await acquire();
+    await rolledBack(Component.KUBE_PROXY);
+    assert.deepEqual(stops, []);
+  });
+
+  it('is for show only where the role of the node has no such component', async () => {
+    await acquire();
+    await rolledBack(Component.KUBE_SCHEDULER);
+    assert.deepEqual(stops, []);
+    assert.equal(deps.fleet.get('w1', 'kube-scheduler')?.state, ComponentState.ROLLED_BACK);
+    assert.match((await newest()).message, /kube-scheduler is rolled-back: bind; .* worker .* the rollout goes on/);
   });
 });
 

@@ -2,7 +2,7 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
-import { componentStates, components } from '../../common/names/names.ts';
+import { type Component, componentStates, components } from '../../common/names/names.ts';
 import type { Clock } from '../../common/time/clock.ts';
 import type { Survey, TlsObservation } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import {
@@ -15,6 +15,8 @@ import { recordEvent } from '../events/record-event.ts';
 import type { FleetState } from '../fleet/fleet-state.ts';
 import { hasPeers } from '../peers/check-peers.ts';
 import { isConfirmed } from '../peers/confirmations.ts';
+import type { Coordinator } from '../permit/coordinator.ts';
+import { roleRuns } from '../policy/role-components.ts';
 import type { Stop } from '../rollout/rollout.ts';
 import type { Store } from '../store/store.ts';
 import { acceptReport, degrade } from './accept-report.ts';
@@ -24,12 +26,14 @@ export interface ReportDeps {
   store: Store;
   clock: Clock;
   fleet: FleetState;
+  permits: Pick<Coordinator, 'stopsRollout'>;
   /** Stops the rollout. */
   pause: (stop: Stop) => Promise<void>;
 }
 
 /**
- * Takes up a status.
+ * Takes up a status. A failure stops the rollout only of a component that the node's role runs and that it had a permit to
+ * change, see {@link Coordinator.stopsRollout}; any other report is stored for show.
  *
  * @param skewMs clock of the node less ours
  * @throws AppError 'invalid-request' for a component that is none
@@ -47,11 +51,23 @@ export async function takeReport(node: string, sent: ComponentStatus, deps: Repo
       (!hasPeers(component) || (await isConfirmed(deps.store, { node, component, serial }))),
   });
   await deps.fleet.put(node, component, status);
+  const unheeded = stop === undefined ? undefined : await whyUnheeded(node, component, deps);
   if (news) {
-    const message = status.reason === '' ? `${component} is ${state}` : `${component} is ${state}: ${status.reason}`;
+    const said = status.reason === '' ? `${component} is ${state}` : `${component} is ${state}: ${status.reason}`;
+    const message = unheeded === undefined ? said : `${said}; ${unheeded}, so the rollout goes on`;
     await recordEvent(deps.store, { kind: `component.${state}`, actor: `node/${node}`, node, message });
   }
-  if (stop !== undefined) await deps.pause({ actor: `node/${node}`, node, reason: `on ${node} ${stop}`, source: '' });
+  if (stop !== undefined && unheeded === undefined)
+    await deps.pause({ actor: `node/${node}`, node, reason: `on ${node} ${stop}`, source: '' });
+}
+
+/** Why a failure does not stop the rollout; undefined when it does. */
+async function whyUnheeded(node: string, component: Component, deps: ReportDeps): Promise<string | undefined> {
+  const { role } = (await deps.store.getNode(node)) ?? {};
+  if (role === undefined || !roleRuns(role, component))
+    return `a ${role ?? 'stranger'} has no ${component} that counts`;
+  if (await deps.permits.stopsRollout(node, component)) return undefined;
+  return `${node} had no permit to change it, or stopped the rollout under it before`;
 }
 
 /** Forgets what is not on the node any more. */

@@ -146,4 +146,15 @@ export const migrations: readonly string[] = [
   `
   ALTER TABLE nodes ADD COLUMN identity_before TEXT NOT NULL DEFAULT '';
   `,
+  `
+  CREATE TABLE permit_grants (
+    node TEXT NOT NULL REFERENCES nodes (name) ON DELETE CASCADE,
+    component TEXT NOT NULL,
+    permit_id TEXT NOT NULL,
+    granted_at_ms INTEGER NOT NULL,
+    in_share INTEGER NOT NULL CHECK (in_share IN (0, 1)),
+    stopped INTEGER NOT NULL CHECK (stopped IN (0, 1)),
+    PRIMARY KEY (node, component)
+  ) STRICT;
+  `,
 ];

@@ -3,6 +3,7 @@ import type { Clock } from '../../common/time/clock.ts';
 import { sqliteCertificates } from './sqlite-certificates.ts';
 import { openSqliteEngine } from './sqlite-engine.ts';
 import { eventAppender, sqliteEvents } from './sqlite-events.ts';
+import { sqliteGrants } from './sqlite-grants.ts';
 import { sqliteNodes } from './sqlite-nodes.ts';
 import { sqliteRotation } from './sqlite-rotation.ts';
 import { sqliteTokens } from './sqlite-tokens.ts';
@@ -21,6 +22,7 @@ export function openSqliteStore(path: string, clock: Clock): Store {
     ...sqliteTokens(engine),
     ...sqliteCertificates(engine, append),
     ...sqliteEvents(engine, append),
+    ...sqliteGrants(engine),
     ...sqliteRotation(engine, append),
     close: () => engine.close(),
   };

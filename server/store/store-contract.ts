@@ -5,6 +5,7 @@ import { AppError, type Reason } from '../../common/errors/app-error.ts';
 import { components } from '../../common/names/names.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import { certificateContract } from './certificate-contract.ts';
+import { grantContract } from './grant-contract.ts';
 import { rotationContract } from './rotation-contract.ts';
 import type { CertificateIntent, EventDraft, NodeRecord, Store, TokenRecord } from './store.ts';
 
@@ -193,6 +194,7 @@ export function describeStoreContract(engine: string, makePlace: () => Promise<S
     });
 
     certificateContract(() => store, reopen, sampleIntent, sampleEvent);
+    grantContract(() => store, reopen, sampleNode);
     rotationContract(() => store, reopen, sampleEvent);
 
     it('keeps the latest status of each component and the inventory of each node', async () => {

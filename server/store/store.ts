@@ -109,6 +109,19 @@ export interface RolloutRecord {
   retryGeneration: number;
 }
 
+/** The newest permit that a node was granted for a component. */
+export interface PermitGrant {
+  node: string;
+  component: Component;
+  permitId: string;
+  /** When the permit was granted first; renewals leave it as it is. */
+  grantedAtMs: number;
+  /** True when it takes a place in the share of kubelets. */
+  inShare: boolean;
+  /** True once a failure under it has stopped the rollout. */
+  stopped: boolean;
+}
+
 /** Which CAs of an authority count, each by sha256:HEX of its key. */
 export interface AuthorityLine {
   authority: Authority;
@@ -212,6 +225,11 @@ export interface Store {
 
   getRollout(): Promise<RolloutRecord>;
   putRollout(rollout: RolloutRecord): Promise<void>;
+
+  /** Adds or replaces, one a node and component, all or none; those of unknown nodes are not kept. */
+  putGrants(grants: readonly PermitGrant[]): Promise<void>;
+  /** By node and component. */
+  listGrants(): Promise<PermitGrant[]>;
 
   /** Settled, of generation 0, before the first change of roots. */
   getRotation(): Promise<RotationRecord>;

@@ -113,6 +113,9 @@ describe('a change', () => {
 
   it('is not VERIFIED by the word of its own agent, and stops the rollout when it failed', async () => {
     const node = server.connect(await server.enrol('s3', 'worker'));
+    // given back before the report arrives, as it may be: another call is another stream
+    const { permitId } = await node.agent.acquireRestartPermit({ components: [Component.KUBELET], changeId: 'x' });
+    await node.agent.releaseRestartPermit({ permitId });
     const session = node.agent.session();
     const report = (state: ComponentState, restarts: number) =>
       session.write({

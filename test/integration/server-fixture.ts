@@ -12,7 +12,7 @@ import type { Profile, Role } from '../../common/names/names.ts';
 import { profiles, roles } from '../../common/names/names.ts';
 import { type CallOptions, createClient } from '../../common/rpc/client.ts';
 import { type Connection, openConnection } from '../../common/rpc/connection.ts';
-import { systemClock } from '../../common/time/clock.ts';
+import { type Clock, systemClock } from '../../common/time/clock.ts';
 import { createCsr } from '../../common/x509/csr.ts';
 import { generateKey, type PrivateKey } from '../../common/x509/keys.ts';
 import { AgentService } from '../../proto/gen/kubemtls/v1/agent_pb.js';
@@ -62,9 +62,8 @@ export interface TestServer {
 }
 
 /** Initialises and starts it; `yaml` is added to the configuration that init wrote. */
-export async function startTestServer(yaml = ''): Promise<TestServer> {
+export async function startTestServer(yaml = '', clock: Clock = systemClock): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'kube-mtls-server-'));
-  const clock = systemClock;
   const layout = serverLayoutBelow(folder);
   await makeFolder(dirname(layout.stateFolder), { mode: 0o755 });
   const machine = { hostname: 'localhost', addresses: ['127.0.0.1'] };

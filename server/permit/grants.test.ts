@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { FakeClock } from '../../common/time/fake-clock.ts';
+import type { FleetComponent } from '../fleet/fleet-state.ts';
+import { openSqliteStore } from '../store/sqlite-store.ts';
+import type { Store } from '../store/store.ts';
+import { sampleNode } from '../store/store-contract.ts';
+import { type Coordinator, createCoordinator } from './coordinator.ts';
+import { limits, MAX_AGE_MS, row, TTL_MS, wish } from './coordinator-for-tests.ts';
+import { LATELY_MS } from './grants.ts';
+
+const NODES = ['w1', 'w2', 'w3', 'w4', 'w5'];
+let clock: FakeClock;
+let store: Store;
+let fleet: FleetComponent[];
+let permits: Coordinator;
+
+beforeEach(async () => {
+  clock = new FakeClock();
+  store = openSqliteStore(':memory:', clock);
+  for (const name of NODES) await store.enrol({ node: sampleNode({ name }), useToken: undefined });
+  fleet = NODES.map((node) => row(node, 'kubelet', 'pending'));
+  await restart();
+});
+afterEach(() => store.close());
+
+describe('a node that holds on to its permit', () => {
+  it('holds up no renewal without a restart', async () => {
+    await permits.acquire('w1', wish('kubelet'));
+    assert.ok(await permits.acquire('w2', wish('kubelet', { live: true })));
+  });
+
+  it('holds up the restarts of others until its permit has its greatest age, whatever its heartbeats say', async () => {
+    const { id } = await permits.acquire('w1', wish('kubelet'));
+    await beat('w1', id, MAX_AGE_MS - 1);
+    await refused('w2', /1 of 5 kubelets are being changed \(w1\)/);
+    await beat('w1', id, 1);
+    assert.ok(await permits.acquire('w2', wish('kubelet')));
+    assert.equal(permits.held('w1', id, 'kubelet')?.id, id, 'its own change goes on');
+    assert.equal((await events('permit.overdue')).length, 1);
+    assert.match((await events('permit.overdue'))[0] ?? '', /^the permit for kubelet is held for 30m and more: /);
+  });
+
+  it('is not younger for a restart of the server', async () => {
+    fleet[0] = row('w1', 'kubelet', 'verifying');
+    const { id } = await permits.acquire('w1', wish('kubelet'));
+    await beat('w1', id, MAX_AGE_MS - 1000);
+    await restart();
+    await permits.renew('w1', id);
+    await refused('w2', /\(w1\)/);
+    await beat('w1', id, 1000);
+    assert.ok(await permits.acquire('w2', wish('kubelet')));
+  });
+
+  it('is not younger for an undo', async () => {
+    const { id } = await permits.acquire('w1', wish('kubelet'));
+    await beat('w1', id, MAX_AGE_MS - 1000);
+    const undo = await permits.acquire('w1', wish('kubelet', { changeId: 'c2', undo: true }));
+    await refused('w2', /\(w1\)/);
+    await beat('w1', undo.id, 1000);
+    assert.ok(await permits.acquire('w2', wish('kubelet')));
+  });
+
+  for (const component of ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'] as const) {
+    it(`is waited for however long it holds one for ${component}, which may be down`, async () => {
+      const { id } = await permits.acquire('w1', wish(component));
+      await beat('w1', id, 2 * MAX_AGE_MS);
+      await assert.rejects(permits.acquire('w2', wish(component)), /w1 holds the permit/);
+      assert.equal((await events('permit.overdue')).length, 1);
+      await permits.release('w1', id);
+      assert.ok(await permits.acquire('w2', wish(component)));
+    });
+  }
+});
+
+describe('a node that says it is being changed', () => {
+  it('holds up no kubelet without a permit', async () => {
+    fleet[0] = row('w1', 'kubelet', 'applying');
+    assert.ok(await permits.acquire('w2', wish('kubelet')));
+  });
+
+  it('holds up kubelets with one that it did not renew, until that had its greatest age', async () => {
+    await permits.acquire('w1', wish('kubelet'));
+    fleet[0] = row('w1', 'kubelet', 'applying');
+    await clock.advance(TTL_MS);
+    await restart();
+    await refused('w2', /\(w1\)/);
+    await clock.advance(MAX_AGE_MS - TTL_MS);
+    assert.ok(await permits.acquire('w2', wish('kubelet')));
+  });
+
+  it('holds up no kubelet with one to restart nothing', async () => {
+    await permits.acquire('w1', wish('kubelet', { live: true }));
+    fleet[0] = row('w1', 'kubelet', 'verifying');
+    assert.ok(await permits.acquire('w2', wish('kubelet')));
+    await assert.rejects(permits.acquire('w1', wish('kubelet')), /\(w2\)/, 'to restart after all takes a place');
+  });
+
+  it('holds up an API server, permit or not', async () => {
+    fleet = [row('w1', 'kube-apiserver', 'applying', false)];
+    await assert.rejects(permits.acquire('w2', wish('kube-apiserver')), /one is changed at a time/);
+  });
+});
+
+describe('a failure stops the rollout', () => {
+  const stops = (component: 'kubelet' | 'kube-proxy' = 'kubelet') => permits.stopsRollout('w1', component);
+
+  it('under a permit for the component, and of that node', async () => {
+    assert.equal(await stops(), false);
+    await permits.acquire('w1', wish('kubelet'));
+    assert.equal(await stops('kube-proxy'), false);
+    assert.equal(await permits.stopsRollout('w2', 'kubelet'), false);
+    assert.equal(await stops(), true);
+  });
+
+  it('once a permit, also over a restart of the server', async () => {
+    const { id } = await permits.acquire('w1', wish('kubelet'));
+    assert.equal(await stops(), true);
+    await permits.acquire('w1', wish('kubelet', { permitId: id }));
+    assert.equal(await stops(), false);
+    await restart();
+    assert.equal(await stops(), false);
+    await permits.acquire('w1', wish('kubelet', { changeId: 'c2' }));
+    assert.equal(await stops(), true);
+  });
+
+  it('when its report comes after the release', async () => {
+    const { id } = await permits.acquire('w1', wish('kubelet'));
+    await permits.release('w1', id);
+    assert.equal(await stops(), true);
+  });
+
+  it('when its node was cut off until its permit had ended and the server had started anew', async () => {
+    await permits.acquire('w1', wish('kubelet'));
+    await clock.advance(TTL_MS);
+    await permits.expire();
+    await restart();
+    await clock.advance(LATELY_MS - TTL_MS);
+    assert.equal(await stops(), true);
+  });
+
+  it('not when it comes days later', async () => {
+    const { id } = await permits.acquire('w1', wish('kubelet'));
+    await permits.release('w1', id);
+    await clock.advance(LATELY_MS + 1);
+    assert.equal(await stops(), false);
+  });
+
+  it('however old a permit is that is held', async () => {
+    const { id } = await permits.acquire('w1', wish('kubelet'));
+    await beat('w1', id, LATELY_MS + 1);
+    assert.equal(await stops(), true);
+  });
+});
+
+it('grants nothing that cannot be written down', async () => {
+  permits = createCoordinator({
+    ...{ clock, ...limits, components: () => fleet, grants: [] },
+    store: { ...store, putGrants: () => Promise.reject(new Error('disk full')) },
+  });
+  await assert.rejects(permits.acquire('w1', wish('kubelet')), /disk full/);
+  assert.deepEqual(permits.list(), []);
+});
+
+async function restart(): Promise<void> {
+  const grants = await store.listGrants();
+  permits = createCoordinator({ store, clock, ...limits, components: () => fleet, grants });
+}
+
+async function refused(node: string, why: RegExp): Promise<void> {
+  await assert.rejects(permits.acquire(node, wish('kubelet')), why);
+}
+
+/** Lets the time pass while the node renews its permit. */
+async function beat(node: string, permitId: string, ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= TTL_MS / 2) {
+    await clock.advance(Math.min(left, TTL_MS / 2));
+    await permits.renew(node, permitId);
+  }
+}
+
+async function events(kind: string): Promise<string[]> {
+  const { rows } = await store.listEvents({ kind }, { size: 100, after: undefined });
+  return rows.map(({ message }) => message);
+}

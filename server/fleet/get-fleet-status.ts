@@ -6,6 +6,7 @@ import type { GetFleetStatusResponseSchema } from '../../proto/gen/kubemtls/v1/f
 import { ComponentState } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import type { ServerConfig } from '../config/server-config.ts';
 import type { Coordinator } from '../permit/coordinator.ts';
+import { countStops } from '../rollout/count-stops.ts';
 import { showRollout } from '../rollout/rollout.ts';
 import { type AuthorityView, authoritySummary, type FleetDeps, lastSeenMs, nodeSummary, skewMs } from './summaries.ts';
 import { warningsOf } from './warnings.ts';
@@ -17,7 +18,7 @@ export interface FleetStatusDeps extends FleetDeps {
   authorityViews: () => AuthorityView[];
   cluster: string;
   version: string;
-  config: Pick<ServerConfig, 'lifetimes'>;
+  config: Pick<ServerConfig, 'lifetimes' | 'permits'>;
 }
 
 /** Answers GetFleetStatus. Revoked nodes are left out; ListNodes shows them. */
@@ -52,6 +53,9 @@ export async function getFleetStatus(
       authorities,
       rollout: await deps.store.getRollout(),
       lifetimes: deps.config.lifetimes,
+      permits: deps.permits.list(),
+      maxAgeMs: deps.config.permits.maxAgeMs,
+      stops: await countStops(deps.store, nowMs),
     }),
   };
 }

@@ -87,6 +87,27 @@ describe('warnings', () => {
       { rollout: { paused: true, reason: 'w9 rolled back', node: 'w9', pausedAtMs: NOW_MS, retryGeneration: 0 } },
       [/^the rollout is paused since 2026-01-01T00:00:00Z: w9 rolled back$/],
     ],
+    ['a permit that is held for less than ten minutes', {}, { permits: [permit(599_999)] }, []],
+    [
+      'a permit that is held for ten minutes',
+      {},
+      { permits: [permit(600_000)] },
+      [/^w1 holds its permit for kubelet, kube-proxy since 2025-12-31T23:50:00Z$/],
+    ],
+    [
+      'a permit that is held for too long',
+      {},
+      { permits: [permit(1_800_000)] },
+      [/^w1 holds .* since 2025-12-31T23:30:00Z, beyond the greatest age of 30m: look at it/],
+    ],
+    ['a node that stopped the rollout once', {}, { stops: new Map([['w1', 1]]) }, []],
+    [
+      'a node that stopped the rollout twice',
+      {},
+      { stops: new Map([['w1', 2]]) },
+      [/^failures on w1 stopped the rollout 2 times within a day/],
+    ],
+    ['what a node did that is gone', { node: node({ revoked: true }) }, { stops: new Map([['w1', 2]]) }, []],
   ];
   for (const [what, watched, input, expected] of rows) {
     it(`${expected.length === 0 ? 'say nothing of' : 'tell of'} ${what}`, () => {
@@ -108,7 +129,14 @@ function base(watched: Partial<WatchedNode>): WarningsInput {
   const rollout = { paused: false, reason: '', node: '', pausedAtMs: 0, retryGeneration: 0 };
   const well = { node: node({}), online: true, lastSeenAtMs: NOW_MS, skewMs: 0, statuses: [] };
   const lifetimes = { componentsMs: 365 * DAY_MS, profilesMs: {}, identityMs: 30 * DAY_MS };
-  return { nowMs: NOW_MS, nodes: [{ ...well, ...watched }], authorities: [], rollout, lifetimes };
+  return {
+    ...{ nowMs: NOW_MS, nodes: [{ ...well, ...watched }], authorities: [], rollout, lifetimes },
+    ...{ permits: [], maxAgeMs: HOUR_MS / 2, stops: new Map() },
+  };
+}
+
+function permit(ageMs: number): WarningsInput['permits'][number] {
+  return { node: 'w1', components: ['kubelet', 'kube-proxy'], sinceMs: NOW_MS - ageMs };
 }
 
 function node(fields: Parameters<typeof sampleNode>[0]) {

@@ -1,8 +1,10 @@
 /** What wants an operator's attention, one sentence each, the worst first. */
 import { type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt';
+import { formatDuration } from '../../common/config/duration.ts';
 import { componentStates, components, profiles } from '../../common/names/names.ts';
 import type { ComponentStatus } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import type { ServerConfig } from '../config/server-config.ts';
+import type { HeldPermit } from '../permit/coordinator.ts';
 import type { NodeRecord, RolloutRecord } from '../store/store.ts';
 import type { AuthorityView } from './summaries.ts';
 
@@ -21,6 +23,11 @@ export interface WarningsInput {
   nodes: readonly WatchedNode[];
   authorities: readonly AuthorityView[];
   rollout: RolloutRecord;
+  permits: readonly Pick<HeldPermit, 'node' | 'components' | 'sinceMs'>[];
+  /** The age from which a permit gives its place in the share of kubelets free. */
+  maxAgeMs: number;
+  /** How often failures of each node stopped the rollout within a day. */
+  stops: ReadonlyMap<string, number>;
   /** How long certificates live: one that renews itself is worth a warning only when its renewal is overdue. */
   lifetimes: Pick<ServerConfig['lifetimes'], 'componentsMs' | 'profilesMs' | 'identityMs'>;
 }
@@ -29,6 +36,10 @@ const DAY_MS = 86_400_000;
 const STEPS_DAYS = [1, 7, 14, 30] as const;
 const MOST_SKEW_MS = 60_000;
 const MOST_WARNINGS = 200;
+/** A change takes a few minutes. */
+const OLD_PERMIT_MS = 10 * 60_000;
+/** One failure may be anybody's; two within a day are worth a look at the node. */
+const MANY_STOPS = 2;
 
 /** The sentences, at most 200. */
 export function warningsOf(input: WarningsInput): string[] {
@@ -36,6 +47,8 @@ export function warningsOf(input: WarningsInput): string[] {
   const nodes = input.nodes.filter((it) => !it.node.revoked);
   const all = [
     ...(rollout.paused ? [`the rollout is paused since ${iso(rollout.pausedAtMs)}: ${rollout.reason}`] : []),
+    ...nodes.flatMap((it) => oftenStopped(it, input)),
+    ...input.permits.flatMap((it) => heldLong(it, input)),
     ...nodes.flatMap(failures),
     ...nodes.flatMap((it) => (it.online ? [] : [`${it.node.name} is not connected since ${iso(it.lastSeenAtMs)}`])),
     ...input.authorities.flatMap((it) => ending(`the ${it.authority} CA`, it.notAfterMs, nowMs)),
@@ -44,6 +57,22 @@ export function warningsOf(input: WarningsInput): string[] {
   ];
   const rest = all.length - MOST_WARNINGS;
   return rest > 0 ? [...all.slice(0, MOST_WARNINGS), `and ${rest} more`] : all;
+}
+
+function oftenStopped({ node }: WatchedNode, { stops }: WarningsInput): string[] {
+  const count = stops.get(node.name) ?? 0;
+  if (count < MANY_STOPS) return [];
+  return [`failures on ${node.name} stopped the rollout ${count} times within a day: look at it before you resume`];
+}
+
+function heldLong(
+  { node, components: held, sinceMs }: WarningsInput['permits'][number],
+  { nowMs, maxAgeMs }: WarningsInput,
+): string[] {
+  if (nowMs - sinceMs < OLD_PERMIT_MS && nowMs - sinceMs < maxAgeMs) return [];
+  const what = `${node} holds its permit for ${held.join(', ')} since ${iso(sinceMs)}`;
+  if (nowMs - sinceMs < maxAgeMs) return [what];
+  return [`${what}, beyond the greatest age of ${formatDuration(maxAgeMs)}: look at it, or take it out of the fleet`];
 }
 
 function failures({ node, statuses }: WatchedNode): string[] {

@@ -33,8 +33,16 @@ export function addRolloutCommands(program: Command, context: CommandContext): v
   rollout
     .command('resume')
     .description('grant permits again; what failed is tried again')
-    .action((_options, command: Command) =>
-      callAndPrint(context, command, ResumeRolloutResponseSchema, (it) => it.rollout.resumeRollout({}), format),
+    .option('--without <node...>', 'for which it stays paused, and whose failures stop it no more')
+    .option('--let-in <node...>', 'that were left out before')
+    .action(({ without = [], letIn = [] }: { without?: string[]; letIn?: string[] }, command: Command) =>
+      callAndPrint(
+        context,
+        command,
+        ResumeRolloutResponseSchema,
+        (it) => it.rollout.resumeRollout({ leaveOut: without, letIn }),
+        format,
+      ),
     );
 }
 
@@ -49,5 +57,6 @@ function rolloutText(rollout: Rollout | undefined, nowMs: number): string {
   ]);
   const table =
     permits.length === 0 ? 'no permit is held\n' : formatTable(['NODE', 'MAY DISTURB', 'ENDS', 'PERMIT'], permits);
-  return `rollout ${printable(state)}\n${table}`;
+  const without = rollout.leftOut.length === 0 ? '' : `left out: ${printable(rollout.leftOut.join(', '))}\n`;
+  return `rollout ${printable(state)}\n${without}${table}`;
 }

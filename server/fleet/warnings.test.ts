@@ -84,7 +84,16 @@ describe('warnings', () => {
     [
       'a paused rollout',
       {},
-      { rollout: { paused: true, reason: 'w9 rolled back', node: 'w9', pausedAtMs: NOW_MS, retryGeneration: 0 } },
+      {
+        rollout: {
+          paused: true,
+          reason: 'w9 rolled back',
+          node: 'w9',
+          pausedAtMs: NOW_MS,
+          retryGeneration: 0,
+          leftOut: [],
+        },
+      },
       [/^the rollout is paused since 2026-01-01T00:00:00Z: w9 rolled back$/],
     ],
     ['a permit that is held for less than ten minutes', {}, { permits: [permit(599_999)] }, []],
@@ -107,6 +116,12 @@ describe('warnings', () => {
       { stops: new Map([['w1', 2]]) },
       [/^failures on w1 stopped the rollout 2 times within a day/],
     ],
+    [
+      'a node that is left out',
+      {},
+      { rollout: { paused: false, reason: '', node: '', pausedAtMs: 0, retryGeneration: 1, leftOut: ['w1'] } },
+      [/^w1 is left out of the rollout; "kube-mtls rollout resume --let-in w1" ends that$/],
+    ],
     ['what a node did that is gone', { node: node({ revoked: true }) }, { stops: new Map([['w1', 2]]) }, []],
   ];
   for (const [what, watched, input, expected] of rows) {
@@ -126,7 +141,7 @@ describe('warnings', () => {
 });
 
 function base(watched: Partial<WatchedNode>): WarningsInput {
-  const rollout = { paused: false, reason: '', node: '', pausedAtMs: 0, retryGeneration: 0 };
+  const rollout = { paused: false, reason: '', node: '', pausedAtMs: 0, retryGeneration: 0, leftOut: [] };
   const well = { node: node({}), online: true, lastSeenAtMs: NOW_MS, skewMs: 0, statuses: [] };
   const lifetimes = { componentsMs: 365 * DAY_MS, profilesMs: {}, identityMs: 30 * DAY_MS };
   return {

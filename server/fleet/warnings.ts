@@ -47,6 +47,9 @@ export function warningsOf(input: WarningsInput): string[] {
   const nodes = input.nodes.filter((it) => !it.node.revoked);
   const all = [
     ...(rollout.paused ? [`the rollout is paused since ${iso(rollout.pausedAtMs)}: ${rollout.reason}`] : []),
+    ...rollout.leftOut.map(
+      (name) => `${name} is left out of the rollout; "kube-mtls rollout resume --let-in ${name}" ends that`,
+    ),
     ...nodes.flatMap((it) => oftenStopped(it, input)),
     ...input.permits.flatMap((it) => heldLong(it, input)),
     ...nodes.flatMap(failures),
@@ -62,7 +65,8 @@ export function warningsOf(input: WarningsInput): string[] {
 function oftenStopped({ node }: WatchedNode, { stops }: WarningsInput): string[] {
   const count = stops.get(node.name) ?? 0;
   if (count < MANY_STOPS) return [];
-  return [`failures on ${node.name} stopped the rollout ${count} times within a day: look at it before you resume`];
+  const text = `failures on ${node.name} stopped the rollout ${count} times within a day`;
+  return [`${text}; "kube-mtls rollout resume --without ${node.name}" goes on without it`];
 }
 
 function heldLong(

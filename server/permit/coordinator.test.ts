@@ -204,7 +204,14 @@ describe('rules', () => {
 
 describe('paused rollout', () => {
   beforeEach(() =>
-    store.putRollout({ paused: true, reason: 'w9 rolled back', node: 'w9', pausedAtMs: 1, retryGeneration: 0 }),
+    store.putRollout({
+      paused: true,
+      reason: 'w9 rolled back',
+      node: 'w9',
+      pausedAtMs: 1,
+      retryGeneration: 0,
+      leftOut: [],
+    }),
   );
 
   it('grants nothing new and says why', async () => {
@@ -220,9 +227,9 @@ describe('paused rollout', () => {
   });
 
   it('lets a change that holds its permit come to its end', async () => {
-    await store.putRollout({ paused: false, reason: '', node: '', pausedAtMs: 0, retryGeneration: 0 });
+    await store.putRollout({ paused: false, reason: '', node: '', pausedAtMs: 0, retryGeneration: 0, leftOut: [] });
     const { id } = await permits.acquire('n1', wish('kubelet'));
-    await store.putRollout({ paused: true, reason: 'x', node: '', pausedAtMs: 1, retryGeneration: 0 });
+    await store.putRollout({ paused: true, reason: 'x', node: '', pausedAtMs: 1, retryGeneration: 0, leftOut: [] });
     assert.equal((await permits.acquire('n1', wish('kubelet', { permitId: id }))).id, id);
     await clock.advance(TTL_MS);
     const again = await refusal('n1', wish('kubelet', { permitId: id }));
@@ -241,7 +248,7 @@ describe('after a restart of the server', () => {
   });
 
   it('takes it up from a wish that names it, even while paused', async () => {
-    await store.putRollout({ paused: true, reason: 'x', node: '', pausedAtMs: 1, retryGeneration: 0 });
+    await store.putRollout({ paused: true, reason: 'x', node: '', pausedAtMs: 1, retryGeneration: 0, leftOut: [] });
     assert.equal((await permits.acquire('n1', wish('etcd', { permitId: 'old-permit' }))).id, 'old-permit');
   });
 

@@ -168,7 +168,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     async acquire(node, wish) {
       if (wish.components.length === 0) throw new AppError('invalid-request', 'a permit is for one component at least');
       await expire();
-      const { paused, reason } = await store.getRollout();
+      const { paused, reason, leftOut } = await store.getRollout();
       // From here to the grant nothing waits, so that two wishes never see the same free place.
       const own = permits.get(node);
       const same =
@@ -178,13 +178,18 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
         return refuse(node, wish, new AppError('unavailable', text, { retryAfterMs: own.expiresAtMs - clock.nowMs() }));
       }
       const back = own === undefined && mayComeBack(wish.permitId);
-      if (paused && !wish.undo && !wish.live && !same && !back) {
-        const text = `the rollout is paused: ${reason}; resume it with "kube-mtls rollout resume"`;
+      const isOut = leftOut.includes(node);
+      if ((paused || isOut) && !wish.undo && !wish.live && !same && !back) {
+        const out = `${node} is left out of the rollout; "kube-mtls rollout resume --let-in ${node}" ends that`;
+        const text = isOut ? out : `the rollout is paused: ${reason}; resume it with "kube-mtls rollout resume"`;
         return refuse(node, wish, new AppError('policy-refused', text));
       }
       const others = [...permits.values()].filter((permit) => permit.node !== node);
       const components = deps.components();
-      const hindrance = whyNot({ node, wish, others, components, kubeletShare: deps.kubeletShare, hasPlace });
+      const hindrance = whyNot({
+        ...{ node, wish, others, components, kubeletShare: deps.kubeletShare },
+        hasPlace: (other, component) => !leftOut.includes(other) && hasPlace(other, component),
+      });
       if (hindrance !== undefined && !(same && covers(own, wish))) {
         // Many that wait must not drown the server: the larger the fleet, the slower they ask.
         const retryAfterMs = Math.max(2000, 20 * components.length);

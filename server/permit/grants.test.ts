@@ -102,6 +102,33 @@ describe('a node that says it is being changed', () => {
   });
 });
 
+describe('a node that is left out of the rollout', () => {
+  const leaveOut = async (...leftOut: string[]) => store.putRollout({ ...(await store.getRollout()), leftOut });
+
+  it('gets permits as in a pause, and the others theirs', async () => {
+    await leaveOut('w1');
+    await assert.rejects(permits.acquire('w1', wish('kubelet')), /w1 is left out .* rollout resume --let-in w1/);
+    assert.ok(await permits.acquire('w2', wish('kubelet')));
+    for (const fields of [{ live: true }, { undo: true }]) {
+      const { id } = await permits.acquire('w1', wish('kubelet', fields));
+      await permits.release('w1', id);
+    }
+  });
+
+  it('is waited for no longer', async () => {
+    await permits.acquire('w1', wish('kubelet'));
+    await refused('w2', /\(w1\)/);
+    await leaveOut('w1');
+    assert.ok(await permits.acquire('w2', wish('kubelet')));
+  });
+
+  it('is waited for all the same where one is changed at a time', async () => {
+    await permits.acquire('w1', wish('etcd'));
+    await leaveOut('w1');
+    await assert.rejects(permits.acquire('w2', wish('etcd')), /w1 holds the permit for etcd/);
+  });
+});
+
 describe('a failure stops the rollout', () => {
   const stops = (component: 'kubelet' | 'kube-proxy' = 'kubelet') => permits.stopsRollout('w1', component);
 

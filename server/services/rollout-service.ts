@@ -13,8 +13,8 @@ export function rolloutService(deps: RolloutDeps): Handlers<typeof RolloutServic
       await pauseRollout({ actor: actorOf(caller), reason, node: '', source: call.address }, deps);
       return { rollout: await showRollout(deps) };
     },
-    async resumeRollout(_request, call, caller) {
-      await resumeRollout({ actor: actorOf(caller), source: call.address }, deps);
+    async resumeRollout({ leaveOut, letIn }, call, caller) {
+      await resumeRollout({ actor: actorOf(caller), source: call.address, leaveOut, letIn }, deps);
       return { rollout: await showRollout(deps) };
     },
   };

@@ -90,7 +90,7 @@ describe('session', () => {
     const agent = connect('cp1');
     await agent.hello();
     await sessions.pushSettings();
-    await store.putRollout({ paused: true, reason: 'x', node: '', pausedAtMs: 1, retryGeneration: 0 });
+    await store.putRollout({ paused: true, reason: 'x', node: '', pausedAtMs: 1, retryGeneration: 0, leftOut: [] });
     await sessions.pushSettings();
     const [first, second, ...more] = agent.settings();
     assert.equal(more.length, 0);

@@ -48,7 +48,7 @@ export async function begin(test: TestContext) {
     permits: { renew: async (node, id) => void renewed.push(`${node} ${id}`), stopsRollout: async () => true },
     rotation,
     pause: async ({ reason, node }) =>
-      store.putRollout({ paused: true, reason, node, pausedAtMs: 1, retryGeneration: 0 }),
+      store.putRollout({ paused: true, reason, node, pausedAtMs: 1, retryGeneration: 0, leftOut: [] }),
   };
   const connect = (node: string): FakeAgent => {
     const agent = new FakeAgent(node, deps);

@@ -5,7 +5,7 @@ import { type Component, type ComponentState, componentStates, components } from
 import { EtcdStep } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { ComponentStatusSchema, NodeRole } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
-import { allKubeletsVerified, computeSettings, etcdStepOf } from './settings.ts';
+import { allKubeletsVerified, computeSettings, etcdStepOf, type SettingsInput } from './settings.ts';
 
 interface Member {
   prepared?: boolean;
@@ -78,21 +78,30 @@ describe('verification of kubelets', () => {
 });
 
 describe('settings', () => {
+  const cluster = { name: 'c', apiEndpoint: 'api:6443', serviceAddress: '10.96.0.1', dnsDomain: 'cluster.local' };
+  const input: SettingsInput = {
+    config: { heartbeatMs: 10_000, cluster },
+    node: { name: 'w1', role: 'worker', addresses: ['10.0.0.2'] },
+    etcd: [],
+    rollout: { paused: true, reason: 'x', node: '', pausedAtMs: 0, retryGeneration: 3, leftOut: [] },
+    verifyKubelets: true,
+    trust: { generation: 7n, issuesEtcdLeaves: true },
+  };
+
   it('say what the node is, what the cluster is and how the rollout stands', () => {
-    const cluster = { name: 'c', apiEndpoint: 'api:6443', serviceAddress: '10.96.0.1', dnsDomain: 'cluster.local' };
-    const settings = computeSettings({
-      config: { heartbeatMs: 10_000, cluster },
-      node: { name: 'w1', role: 'worker', addresses: ['10.0.0.2'] },
-      etcd: [],
-      rollout: { paused: true, reason: 'x', node: '', pausedAtMs: 0, retryGeneration: 3 },
-      verifyKubelets: true,
-      trust: { generation: 7n, issuesEtcdLeaves: true },
-    });
+    const settings = computeSettings(input);
     assert.equal(settings.trustGeneration, 7n);
     assert.equal(settings.role, NodeRole.WORKER);
     assert.equal(settings.cluster?.apiEndpoint, 'api:6443');
     assert.deepEqual([settings.rolloutPaused, settings.retryGeneration, settings.verifyKubelets], [true, 3n, true]);
     assert.deepEqual(settings.heartbeatInterval?.seconds, 10n);
+  });
+
+  it('say that the rollout is paused to a node that is left out of it, and to no other', () => {
+    const rollout = { ...input.rollout, paused: false, leftOut: ['w1'] };
+    assert.equal(computeSettings({ ...input, rollout }).rolloutPaused, true);
+    const node = { ...input.node, name: 'w2' };
+    assert.equal(computeSettings({ ...input, node, rollout }).rolloutPaused, false);
   });
 });
 
@@ -105,7 +114,7 @@ describe('an etcd whose CA is not ours yet', () => {
       },
       node: { name: 'a', role: 'control-plane', addresses: ['10.0.0.2'] },
       etcd: fleet({ a: member }),
-      rollout: { paused: false, reason: '', node: '', pausedAtMs: 0, retryGeneration: 0 },
+      rollout: { paused: false, reason: '', node: '', pausedAtMs: 0, retryGeneration: 0, leftOut: [] },
       verifyKubelets: false,
       trust: { generation: 1n, issuesEtcdLeaves },
     }).etcdStep;

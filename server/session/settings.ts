@@ -42,7 +42,7 @@ export function computeSettings(input: SettingsInput): MessageInitShape<typeof S
     addresses: [...node.addresses],
     verifyKubelets: input.verifyKubelets,
     etcdStep: etcdStepFor(input),
-    rolloutPaused: rollout.paused,
+    rolloutPaused: rollout.paused || rollout.leftOut.includes(node.name),
     retryGeneration: BigInt(rollout.retryGeneration),
     trustGeneration: input.trust.generation,
   };

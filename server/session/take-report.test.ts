@@ -106,6 +106,14 @@ describe('a failure that a node reports', () => {
     assert.match((await newest()).message, /kubelet is rolled-back: bind; .* no permit .* the rollout goes on/);
   });
 
+  it('stops nothing where the node is left out', async () => {
+    await acquire();
+    await store.putRollout({ ...(await store.getRollout()), leftOut: ['w1'] });
+    await rolledBack(Component.KUBELET);
+    assert.deepEqual(stops, []);
+    assert.match((await newest()).message, /w1 is left out, so the rollout goes on$/);
+  });
+
   it('stops nothing under a permit for another component', async () => {
     await acquire();
     await rolledBack(Component.KUBE_PROXY);

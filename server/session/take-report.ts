@@ -63,6 +63,8 @@ export async function takeReport(node: string, sent: ComponentStatus, deps: Repo
 
 /** Why a failure does not stop the rollout; undefined when it does. */
 async function whyUnheeded(node: string, component: Component, deps: ReportDeps): Promise<string | undefined> {
+  const { leftOut } = await deps.store.getRollout();
+  if (leftOut.includes(node)) return `${node} is left out`;
   const { role } = (await deps.store.getNode(node)) ?? {};
   if (role === undefined || !roleRuns(role, component))
     return `a ${role ?? 'stranger'} has no ${component} that counts`;

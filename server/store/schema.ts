@@ -157,4 +157,7 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (node, component)
   ) STRICT;
   `,
+  `
+  ALTER TABLE rollout ADD COLUMN left_out TEXT NOT NULL DEFAULT '[]';
+  `,
 ];

@@ -1,6 +1,6 @@
 /** The audit and the rollout in SQLite. */
 import type { Clock } from '../../common/time/clock.ts';
-import { flag, integer, pageOf, type Row, sequenceBefore, text } from './rows.ts';
+import { flag, integer, pageOf, type Row, sequenceBefore, text, texts } from './rows.ts';
 import type { SqliteEngine } from './sqlite-engine.ts';
 import type { EventDraft, EventRow, Store } from './store.ts';
 
@@ -25,7 +25,7 @@ export function sqliteEvents(engine: SqliteEngine, append: AppendEvent): EventMe
     ORDER BY sequence DESC LIMIT $limit`);
   const selectRollout = engine.prepare('SELECT * FROM rollout');
   const updateRollout = engine.prepare(
-    'UPDATE rollout SET paused = ?, reason = ?, node = ?, paused_at_ms = ?, retry_generation = ?',
+    'UPDATE rollout SET paused = ?, reason = ?, node = ?, paused_at_ms = ?, retry_generation = ?, left_out = ?',
   );
 
   return {
@@ -50,12 +50,13 @@ export function sqliteEvents(engine: SqliteEngine, append: AppendEvent): EventMe
           node: text(row, 'node'),
           pausedAtMs: integer(row, 'paused_at_ms'),
           retryGeneration: integer(row, 'retry_generation'),
+          leftOut: texts(row, 'left_out'),
         };
       }),
     putRollout: (rollout) =>
       engine.write(() => {
-        const { paused, reason, node, pausedAtMs, retryGeneration } = rollout;
-        updateRollout.run(paused ? 1 : 0, reason, node, pausedAtMs, retryGeneration);
+        const { paused, reason, node, pausedAtMs, retryGeneration, leftOut } = rollout;
+        updateRollout.run(paused ? 1 : 0, reason, node, pausedAtMs, retryGeneration, JSON.stringify(leftOut));
       }),
   };
 }

@@ -256,9 +256,16 @@ export function describeStoreContract(engine: string, makePlace: () => Promise<S
     });
 
     it('begins with a rollout that runs, and keeps it', async () => {
-      const fresh = { paused: false, reason: '', node: '', pausedAtMs: 0, retryGeneration: 0 };
+      const fresh = { paused: false, reason: '', node: '', pausedAtMs: 0, retryGeneration: 0, leftOut: [] };
       assert.deepEqual(await store.getRollout(), fresh);
-      const paused = { paused: true, reason: 'w1 rolled back', node: 'w1', pausedAtMs: 9, retryGeneration: 3 };
+      const paused = {
+        paused: true,
+        reason: 'w1 rolled back',
+        node: 'w1',
+        pausedAtMs: 9,
+        retryGeneration: 3,
+        leftOut: ['w2', 'w1'],
+      };
       await store.putRollout(paused);
       await reopen();
       assert.deepEqual(await store.getRollout(), paused);

@@ -107,6 +107,8 @@ export interface RolloutRecord {
   pausedAtMs: number;
   /** Rises at every resume. */
   retryGeneration: number;
+  /** Nodes for which it stays paused. */
+  leftOut: readonly string[];
 }
 
 /** The newest permit that a node was granted for a component. */

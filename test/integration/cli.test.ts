@@ -99,6 +99,10 @@ describe('kube-mtls', () => {
     assert.match((await cli('rollout', 'pause', '--reason', 'lunch')).stdout, /^rollout paused since .*: lunch\n/);
     assert.match((await cli('rollout', 'status')).stdout, /paused/);
     assert.match((await cli('rollout', 'resume')).stdout, /^rollout running\nno permit is held\n$/);
+    const without = await cli('rollout', 'resume', '--without', 'w1');
+    assert.match(without.stdout, /^rollout running\nleft out: w1\nno permit is held\n$/);
+    assert.match((await cli('fleet')).stdout, /w1 is left out of the rollout; "kube-mtls rollout resume --let-in w1"/);
+    assert.match((await cli('rollout', 'resume', '--let-in', 'w1')).stdout, /^rollout running\nno permit is held\n$/);
   });
 
   it('tells the CAs, begins a change of roots, and says what it waits for', async () => {

@@ -106,4 +106,28 @@ describe('a hostile worker', () => {
     await report(Component.KUBE_SCHEDULER, ComponentState.ROLLED_BACK, 'of course');
     assert.equal(await isPaused(), false);
   });
+
+  it('stops nothing any more once the rollout goes on without it', async () => {
+    const fail = async (reason: string) => {
+      const { permitId } = await w1.agent.acquireRestartPermit({ ...KUBELET, changeId: reason, live: true });
+      await report(Component.KUBELET, ComponentState.VERIFYING, `${reason}, being checked`);
+      await report(Component.KUBELET, ComponentState.ROLLED_BACK, reason);
+      await w1.agent.releaseRestartPermit({ permitId });
+    };
+    await fail('again');
+    assert.equal(await isPaused(), true);
+    const { warnings } = await admin.fleet.getFleetStatus({});
+    assert.ok(
+      warnings.some((it) => /^failures on w1 stopped the rollout 2 times within a day/.test(it)),
+      warnings.join('; '),
+    );
+    const { rollout } = await admin.rollout.resumeRollout({ leaveOut: ['w1'] });
+    assert.deepEqual([rollout?.paused, rollout?.leftOut], [false, ['w1']]);
+    await fail('and again');
+    assert.equal(await isPaused(), false);
+    assert.equal(
+      (await failureOf(w1.agent.acquireRestartPermit({ ...KUBELET, changeId: 'a9' }))).reason,
+      'policy-refused',
+    );
+  });
 });

@@ -366,7 +366,7 @@ export declare type Settings = Message<"kubemtls.v1.Settings"> & {
   etcdStep: EtcdStep;
 
   /**
-   * True while no restart permit is granted, but to undo and to take files up live.
+   * True while no restart permit is granted, or none to this node, but to undo and to take files up live.
    *
    * @generated from field: bool rollout_paused = 9;
    */

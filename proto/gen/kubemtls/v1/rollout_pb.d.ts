@@ -86,11 +86,25 @@ export declare type PauseRolloutResponse = Message<"kubemtls.v1.PauseRolloutResp
 export declare const PauseRolloutResponseSchema: GenMessage<PauseRolloutResponse>;
 
 /**
- * Nothing to say.
+ * For whom it goes on.
  *
  * @generated from message kubemtls.v1.ResumeRolloutRequest
  */
 export declare type ResumeRolloutRequest = Message<"kubemtls.v1.ResumeRolloutRequest"> & {
+  /**
+   * Nodes for which it stays paused, and whose failures stop it no more, until they are named in "let_in". Those that were left
+   * out before stay so. Reason: node-unknown.
+   *
+   * @generated from field: repeated string leave_out = 1;
+   */
+  leaveOut: string[];
+
+  /**
+   * Nodes that are left out no more. Reason: not-found for one that is not.
+   *
+   * @generated from field: repeated string let_in = 2;
+   */
+  letIn: string[];
 };
 
 /**

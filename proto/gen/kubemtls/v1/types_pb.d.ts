@@ -515,6 +515,13 @@ export declare type Rollout = Message<"kubemtls.v1.Rollout"> & {
    * @generated from field: repeated kubemtls.v1.Permit permits = 5;
    */
   permits: Permit[];
+
+  /**
+   * Nodes for which it stays paused, by name.
+   *
+   * @generated from field: repeated string left_out = 6;
+   */
+  leftOut: string[];
 };
 
 /**

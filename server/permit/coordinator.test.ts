@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { AppError } from '../../common/errors/app-error.ts';
-import type { Component } from '../../common/names/names.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
 import { openSqliteStore } from '../store/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
 import { type Coordinator, createCoordinator, type PermitWish } from './coordinator.ts';
 import { limits, row, TTL_MS, wish } from './coordinator-for-tests.ts';
+import { SHARED } from './rules.ts';
 
 let clock: FakeClock;
 let store: Store;
@@ -164,8 +164,9 @@ describe('rules', () => {
   for (const [what, components, asked, hindrance] of rows) {
     it(`${hindrance === undefined ? 'grants' : 'refuses'} ${what}`, async () => {
       for (const { node, component, state } of components) {
-        const inShare = component === 'kubelet' || component === 'kube-proxy';
-        if (inShare && (state === 'applying' || state === 'verifying')) await lapsed(node, component);
+        if (!SHARED.includes(component) || (state !== 'applying' && state !== 'verifying')) continue;
+        await permits.acquire(node, wish(component)); // which it did not renew
+        await clock.advance(TTL_MS);
       }
       fleet = components;
       if (hindrance === undefined) return void (await permits.acquire('n1', asked));
@@ -280,12 +281,6 @@ describe('after a restart of the server', () => {
 
 function fresh(kubeletShare = 0.1): Coordinator {
   return createCoordinator({ store, clock, ...limits, kubeletShare, components: () => fleet, grants: [] });
-}
-
-/** Who is being changed had a permit once; this one was not renewed. */
-async function lapsed(node: string, component: Component): Promise<void> {
-  await permits.acquire(node, wish(component));
-  await clock.advance(TTL_MS);
 }
 
 async function refusal(node: string, asked: PermitWish): Promise<AppError> {

@@ -11,7 +11,8 @@ import { recordEvent } from '../events/record-event.ts';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
 import type { PermitGrant, Store } from '../store/store.ts';
 import { Grants, LATELY_MS } from './grants.ts';
-import { needsPlace, whyNot } from './rules.ts';
+import { needsPlace, SHARED, whyNot } from './rules.ts';
+import { Turns } from './turns.ts';
 
 /** A permit that is held. */
 export interface HeldPermit {
@@ -94,6 +95,7 @@ const COME_BACK_MS = 60_000;
 export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const { clock, store } = deps;
   const grants = new Grants(store, deps.grants);
+  const turns = new Turns(clock, 2 * deps.maxAgeMs); // whoever held a place to the end gives as much to others
   const startedAtMs = clock.nowMs();
   const permits = new Map<string, HeldPermit>(); // by node: one each
   const ended = new Set<string>(); // since the start; an ended permit never comes back
@@ -189,15 +191,19 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       const hindrance = whyNot({
         ...{ node, wish, others, components, kubeletShare: deps.kubeletShare },
         hasPlace: (other, component) => !leftOut.includes(other) && hasPlace(other, component),
+        before: (component) => turns.before(node, component),
       });
       if (hindrance !== undefined && !(same && covers(own, wish))) {
         // Many that wait must not drown the server: the larger the fleet, the slower they ask.
         const retryAfterMs = Math.max(2000, 20 * components.length);
+        const forPlace = needsPlace(wish) && wish.components.every((component) => SHARED.includes(component));
+        if (forPlace) turns.waits(node, wish.components, retryAfterMs);
         return refuse(node, wish, new AppError('unavailable', hindrance, { retryAfterMs }));
       }
       const renewed = same ? { ...wish, components: [...new Set([...own.components, ...wish.components])] } : wish;
       const permit = grant(node, renewed, same ? own.id : back ? wish.permitId : randomUUID());
       if (own !== undefined && !same) ended.add(own.id);
+      if (needsPlace(wish) && !same) turns.began(node, wish.components);
       await remember(permit);
       if (!same) await event('permit.granted', permit, `may disturb ${namesOf(permit)}: ${wish.reason}`);
       return permit;
@@ -213,7 +219,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       const components = changing.map((row) => row.component);
       const wish = { permitId, components, reason: '', changeId: '', undo: true, live: false };
       const others = [...permits.values()];
-      const hindrance = whyNot({ node, wish, others, components: [], kubeletShare: 1, hasPlace });
+      const before = () => undefined;
+      const hindrance = whyNot({ node, wish, others, components: [], kubeletShare: 1, hasPlace, before });
       if (changing.length === 0 || hindrance !== undefined) return;
       const permit = grant(node, { ...wish, undo: grants.of(node, permitId)?.inShare === false }, permitId);
       await remember(permit);

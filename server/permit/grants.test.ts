@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { Component } from '../../common/names/names.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
 import { openSqliteStore } from '../store/sqlite-store.ts';
@@ -71,6 +72,42 @@ describe('a node that holds on to its permit', () => {
       assert.ok(await permits.acquire('w2', wish(component)));
     });
   }
+});
+
+describe('a node that asks again and again', () => {
+  it('gives way to one that waited while it had its place, as long as that one asks', async () => {
+    const { id } = await permits.acquire('w1', wish('kubelet'));
+    await clock.advance(1000);
+    await refused('w2', /\(w1\)/);
+    await permits.release('w1', id);
+    await refused('w1', /w2 waits for its turn, w1 had one/);
+    const live = await permits.acquire('w1', wish('kubelet', { live: true }));
+    await permits.release('w1', live.id);
+    await refused('w1', /w2 waits for its turn/);
+    const second = await permits.acquire('w2', wish('kubelet'));
+    await refused('w1', /\(w2\)/);
+    await permits.release('w2', second.id);
+    await clock.advance(1000);
+    await refused('w2', /w1 waits for its turn/);
+    assert.ok(await permits.acquire('w1', wish('kubelet')));
+  });
+
+  it('has its place again when the other one asks no more', async () => {
+    const { id } = await permits.acquire('w1', wish('kubelet'));
+    await refused('w2', /\(w1\)/);
+    await permits.release('w1', id);
+    await clock.advance(20_000);
+    assert.ok(await permits.acquire('w1', wish('kubelet')));
+  });
+
+  it('gives way only where it had its place, and nobody does who had none', async () => {
+    const { id } = await permits.acquire('w1', wish('kube-proxy'));
+    await refused('w2', /\(w1\)/, 'kube-proxy');
+    await permits.release('w1', id);
+    await refused('w1', /w2 waits/, 'kube-proxy');
+    assert.ok(await permits.acquire('w1', wish('kubelet')));
+    assert.ok(await permits.acquire('w3', wish('kube-proxy')));
+  });
 });
 
 describe('a node that says it is being changed', () => {
@@ -194,8 +231,8 @@ async function restart(): Promise<void> {
   permits = createCoordinator({ store, clock, ...limits, components: () => fleet, grants });
 }
 
-async function refused(node: string, why: RegExp): Promise<void> {
-  await assert.rejects(permits.acquire(node, wish('kubelet')), why);
+async function refused(node: string, why: RegExp, component: Component = 'kubelet'): Promise<void> {
+  await assert.rejects(permits.acquire(node, wish(component)), why);
 }
 
 /** Lets the time pass while the node renews its permit. */

@@ -14,12 +14,17 @@ export interface Situation {
   kubeletShare: number;
   /** True when the newest permit of a node for the component takes a place in the share, and is not beyond its greatest age. */
   hasPlace: (node: string, component: Component) => boolean;
+  /** A node whose turn for a place it is before this one's. */
+  before: (component: Component) => string | undefined;
 }
 
 /** States in which an etcd member serves and nobody works on it. */
 const CALM: readonly ComponentState[] = ['detected', 'pending', 'waiting-for-permit', 'verified', 'rolled-back'];
 /** States in which somebody works on a component, whoever remembers the permit. */
 const DISTURBED: readonly ComponentState[] = ['applying', 'verifying'];
+
+/** Components of every node, of which a share is changed at once. */
+export const SHARED: readonly Component[] = ['kubelet', 'kube-proxy'];
 
 /** True when a wish is subject to the share of kubelets, and takes a place in it: what restarts nothing or mends does not wait. */
 export function needsPlace(wish: Pick<PermitWish, 'undo' | 'live'>): boolean {
@@ -74,7 +79,7 @@ function oneAtATime(component: Component, situation: Situation): string | undefi
 /**
  * For components of every node: a share of them, one at least. A node that died while it was changed holds up no other, and
  * nobody has a place without a permit, or longer than the greatest age of one, whatever it says of itself. What a hostile node can
- * still do: ask like the others, hold a place until that age, and ask again; operators are warned of it.
+ * still do: ask like the others and hold a place until that age, then wait for its turn; operators are warned of it.
  */
 function shareOf(component: Component, situation: Situation): string | undefined {
   if (!needsPlace(situation.wish)) return undefined;
@@ -84,7 +89,10 @@ function shareOf(component: Component, situation: Situation): string | undefined
   const saying = elsewhere(component, situation).filter((row) => row.online && DISTURBED.includes(row.state));
   const nodes = [...holding, ...saying].map(({ node }) => node);
   const busy = new Set(nodes.filter((node) => situation.hasPlace(node, component)));
-  if (busy.size < most) return undefined;
+  const next = situation.before(component);
+  if (busy.size < most) {
+    return next && `${next} waits for its turn, ${situation.node} had one; at most ${most} ${component}s at once`;
+  }
   return `${busy.size} of ${count} ${component}s are being changed (${[...busy].sort().slice(0, 5).join(', ')}); at most ${most} at once`;
 }
 

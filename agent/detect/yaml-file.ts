@@ -1,8 +1,9 @@
 /** YAML files of Kubernetes, read only to look at them. */
-import { type Document, isMap, parseDocument, type YAMLMap } from 'yaml';
+import { type Document, isMap, type YAMLMap } from 'yaml';
 import { messageOf } from '../../common/errors/app-error.ts';
 import type { SourceFile } from './detected.ts';
 import { NotUnderstood } from './not-understood.ts';
+import { parseForeignYaml } from './parse-yaml.ts';
 
 /** A parsed file whose top is a mapping. */
 export interface YamlFile {
@@ -64,7 +65,7 @@ function valueAt(file: SourceFile, yaml: YamlFile, keys: readonly string[]): unk
 
 function parse(file: SourceFile): Document {
   try {
-    return parseDocument(file.text, { prettyErrors: true });
+    return parseForeignYaml(file.text);
   } catch (error) {
     throw new NotUnderstood(`is no YAML that is understood: ${messageOf(error)}`, { path: file.path }, error);
   }

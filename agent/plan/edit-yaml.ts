@@ -1,17 +1,8 @@
 /** Edits of YAML and JSON texts that change only the bytes that must change: comments, order, quotes and indent stay. */
 import { isDeepStrictEqual } from 'node:util';
-import {
-  type Document,
-  isMap,
-  isScalar,
-  isSeq,
-  type Pair,
-  parseDocument,
-  visit,
-  type YAMLMap,
-  type YAMLSeq,
-} from 'yaml';
+import { type Document, isMap, isScalar, isSeq, type Pair, visit, type YAMLMap, type YAMLSeq } from 'yaml';
 import { AppError } from '../../common/errors/app-error.ts';
+import { parseForeignYaml } from '../detect/parse-yaml.ts';
 import { addPair, removePair, renameKey, replaceValue } from './yaml-splice.ts';
 import { appendItem, removeItem, replaceItem } from './yaml-splice-list.ts';
 import { rangeOf, type YamlValue } from './yaml-text.ts';
@@ -53,7 +44,7 @@ export function editYaml(text: string, edits: readonly YamlEdit[]): string {
  * @throws AppError invalid-request, with the line where there is one
  */
 export function parseYaml(text: string): Document.Parsed {
-  const document = parseDocument(text);
+  const document = parseForeignYaml(text);
   const error = document.errors[0];
   if (error !== undefined) {
     const what = (error.message.split('\n')[0] ?? '').replace(/ at line \d+.*$/, '');

@@ -1,6 +1,6 @@
 /** What a container of a static pod runs, by its manifest. */
-import { parse } from 'yaml';
 import { z } from 'zod';
+import { foreignYamlValue } from '../detect/parse-yaml.ts';
 
 const manifestSchema = z.object({
   spec: z.object({
@@ -44,7 +44,7 @@ function expand(text: string, values: ReadonlyMap<string, string>): string {
 
 function parsed(text: string): unknown {
   try {
-    return parse(text);
+    return foreignYamlValue(text);
   } catch {
     return undefined; // somebody may be editing it
   }

@@ -1,7 +1,7 @@
 /** Where the components of this node serve, as seen from the node itself, and under which names. */
 import { isIP } from 'node:net';
-import { parse } from 'yaml';
 import type { DetectedApiserver, DetectedEtcd, DetectedKubelet, DetectedManager } from '../detect/detected.ts';
+import { foreignYamlValue } from '../detect/parse-yaml.ts';
 import type { Target } from '../plan/change.ts';
 
 /** An address to connect to, and a name that the certificate served there has to be valid for. */
@@ -65,7 +65,7 @@ export function kubeletSetting(detected: DetectedKubelet, key: string): string |
     a.path < b.path ? -1 : 1,
   );
   const files = config === undefined ? dropIns : [config, ...dropIns];
-  return files.map(({ text }) => textOf(parse(text), key)).findLast((value) => value !== undefined);
+  return files.map(({ text }) => textOf(foreignYamlValue(text), key)).findLast((value) => value !== undefined);
 }
 
 /**

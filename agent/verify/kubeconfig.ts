@@ -1,8 +1,8 @@
 /** Reads what a component's kubeconfig says about its connection: server, trust and client certificate. */
 import { dirname, resolve } from 'node:path';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { AppError, messageOf } from '../../common/errors/app-error.ts';
+import { foreignYamlValue } from '../detect/parse-yaml.ts';
 import { readCredentialFiles, readPem } from './credentials.ts';
 import { type Endpoint, endpointOfUrl } from './endpoints.ts';
 import type { ClientCredentials } from './probe.ts';
@@ -47,7 +47,7 @@ export function parseKubeconfig(file: { path: string; text: string }): Kubeconfi
   const refuse = (why: string) => new AppError('invalid-request', `${file.path} cannot be used as kubeconfig: ${why}`);
   let document: unknown;
   try {
-    document = parse(file.text);
+    document = foreignYamlValue(file.text);
   } catch (error) {
     throw refuse(messageOf(error).split('\n')[0] ?? '');
   }

@@ -9,6 +9,9 @@ import { kubeletReferences } from './kubelet-references.ts';
 import { below, readSource } from './source-file.ts';
 import { unreferencedFiles } from './unreferenced.ts';
 
+/** What is found is kept and reported; a certificate has some two kilobytes. */
+const LARGEST_PEM = 64 * 1024;
+
 /**
  * Certificates of the components, and those in kubeadm's folder that none of them refers to (with the consumer ''), sorted
  * by path and consumer. What cannot be read or parsed is listed with its problem.
@@ -22,7 +25,8 @@ export async function findCertificates(layout: Layout, components: readonly Dete
         : certificateReferences(layout, detected)),
     );
   }
-  const found = await Promise.all(references.map((reference) => readReference(layout, reference)));
+  const found: FoundCertificate[] = [];
+  for (const reference of references) found.push(await readReference(layout, reference)); // one after another: each may be large
   for (const path of await unreferencedFiles(
     layout,
     found.map(({ path }) => path),
@@ -53,6 +57,7 @@ async function readReference(layout: Layout, reference: CertificateReference): P
         : Buffer.from(reference.data, 'base64').toString('utf8');
     const pem = firstCertificate(text);
     if (pem === undefined) throw new Error('holds no PEM certificate');
+    if (pem.length > LARGEST_PEM) throw new Error('holds a certificate of more than 64 KiB');
     new X509Certificate(pem);
     return { path, consumer, certificatePem: `${pem}\n`, problem: '' };
   } catch (error) {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { symlink, truncate } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { CERTIFICATE_PEM, kubeconfigText } from './certificate-for-tests.ts';
 import { detectNode } from './detect-node.ts';
@@ -187,6 +188,36 @@ describe('detectNode', () => {
     const [etcd] = (await detectNode(deps, new AbortController().signal)).components;
     assert.ok(etcd?.component === 'etcd');
     assert.deepEqual(etcd.process.command[1]?.values, ['--name=etcd-member']);
+  });
+
+  it('reads no certificate, environment or kubeconfig without end', { timeout: 30_000 }, async () => {
+    await node.addUnit('kube-apiserver.service', { text: unitText(APISERVER) });
+    await node.addUnit('etcd.service', {
+      text: `${unitText('/usr/bin/etcd')}[Service]\nEnvironmentFile=/etc/etcd.env\n`,
+    });
+
+    await node.write(`${PKI}/apiserver.crt`, '');
+    await truncate(node.path(`${PKI}/apiserver.crt`), 2 ** 40);
+    await symlink('/proc/self/pagemap', node.path(`${PKI}/ca.crt`));
+    await symlink('/proc/self/pagemap', node.path('/etc/etcd.env'));
+    await symlink('/proc/self', node.path('/p'));
+    await node.addUnit('kube-proxy.service', { text: unitText('/usr/bin/kube-proxy --kubeconfig=/p/pagemap') });
+    const { problems, certificates: found } = await detect();
+    const madeUp = 'lies in a file system of the kernel, as /proc, whose files may have no end';
+    assert.deepEqual(
+      problems.map(({ component, message }) => [component, message]),
+      [
+        ['etcd', madeUp],
+        ['kube-proxy', madeUp],
+      ],
+    );
+    const problemOf = (name: string) => found.find(({ path }) => path.endsWith(`${PKI}/${name}`))?.problem;
+    assert.deepEqual([problemOf('ca.crt'), problemOf('apiserver.crt')], [madeUp, 'is larger than 4 MiB']);
+  });
+
+  it('lists no folder without end', async () => {
+    for (let n = 0; n <= 1000; n++) await node.write(`${PKI}/etcd/${n}.crt`, CERTIFICATE_PEM);
+    assert.deepEqual((await detect()).certificates, []);
   });
 
   it('changes nothing and runs nothing but systemctl show and --version', async () => {

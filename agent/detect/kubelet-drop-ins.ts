@@ -1,13 +1,11 @@
 /** The folder of --config-dir: files that override kubelet's configuration, ours among them. */
-import { readdir } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
-import { messageOf } from '../../common/errors/app-error.ts';
 import type { Layout } from '../layout.ts';
 import type { SourceFile } from './detected.ts';
 import { managedKubeletKeys, parseKubeletConfig } from './kubelet-config.ts';
 import { NotUnderstood } from './not-understood.ts';
 import { refuseLink } from './refuse-link.ts';
-import { below, codeOf, readSource, readSourceIfAny } from './source-file.ts';
+import { below, readFolder, readSource, readSourceIfAny } from './source-file.ts';
 
 /** Name of our file in the folder: after those that people and distributions number. */
 export const KUBELET_DROP_IN = '90-kube-mtls.conf';
@@ -49,17 +47,12 @@ export async function readKubeletDropIns(layout: Layout, folder: string): Promis
 }
 
 async function confFiles(folder: string): Promise<string[]> {
-  try {
-    // without types it follows links to folders, which kubelet does not
-    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-    return entries
-      .filter((entry) => entry.name.endsWith('.conf') && !entry.isDirectory())
-      .map(({ parentPath, name }) => relative(folder, join(parentPath, name)))
-      .sort(compareWalk);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
-    throw new NotUnderstood(`cannot be read: ${messageOf(error)}`, { path: folder }, error);
-  }
+  // it does not follow links to folders, nor does kubelet
+  const entries = (await readFolder(folder, { below: true })) ?? [];
+  return entries
+    .filter(({ name, isFolder }) => name.endsWith('.conf') && !isFolder)
+    .map(({ path }) => relative(folder, path))
+    .sort(compareWalk);
 }
 
 /** The order of Go's filepath.WalkDir: by bytes, one part of the path after the other. */

@@ -1,6 +1,6 @@
 /** Which certificates a kubelet uses: those it is given, and those it made itself. */
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { listBounded } from '../../common/files/read-bounded.ts';
 import type { Layout } from '../layout.ts';
 import { type CertificateReference, flagReferences, kubeconfigReferences } from './certificate-references.ts';
 import { certificateSettings } from './certificate-settings.ts';
@@ -8,6 +8,9 @@ import type { DetectedKubelet } from './detected.ts';
 import { lastFlag } from './flags.ts';
 import { effectiveKubeletSettings } from './kubelet.ts';
 import { below } from './source-file.ts';
+
+/** kubelet leaves a file for each certificate that it ever had, some five a year. */
+const MOST_ENTRIES = 1000;
 
 /** All references, as they are in force. */
 export async function kubeletReferences(layout: Layout, detected: DetectedKubelet): Promise<CertificateReference[]> {
@@ -40,13 +43,10 @@ async function ownFiles(
   serves: boolean,
   rotates: boolean,
 ): Promise<CertificateReference[]> {
-  let names: string[];
-  try {
-    names = await readdir(below(layout, folder));
-  } catch {
-    return []; // no such folder: kubelet has made nothing
-  }
-  return names
+  const entries = await listBounded(below(layout, folder), { mostEntries: MOST_ENTRIES }).catch(() => []);
+  // no such folder: kubelet has made nothing; one with so many files is not kubelet's work, and what it uses is not among them
+  return (entries ?? [])
+    .map(({ name }) => name)
     .filter((name) => name.endsWith('.crt') || name.endsWith('-current.pem'))
     .filter((name) => (name === 'kubelet-client-current.pem' ? rotates : serves))
     .sort()

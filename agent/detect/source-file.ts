@@ -1,14 +1,16 @@
 /** Reading text files of the node with their owner and mode; whatever is no sane text file is refused by name. */
-import { constants } from 'node:fs';
-import { open, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../common/errors/app-error.ts';
+import { type FolderEntry, listBounded, readBounded } from '../../common/files/read-bounded.ts';
 import type { Layout } from '../layout.ts';
 import type { SourceFile } from './detected.ts';
 import { NotUnderstood } from './not-understood.ts';
 
 /** Units, environment files, configurations and bundles are far smaller; bytes. */
 const LARGEST_BYTES = 4 * 1024 * 1024;
+/** A folder that holds more is nobody's configuration. */
+export const MOST_ENTRIES = 10_000;
 
 /** A path of the node below the layout's root; one that lies there already stays as it is. */
 export function below(layout: Layout, path: string): string {
@@ -19,7 +21,7 @@ export function below(layout: Layout, path: string): string {
 /**
  * Reads a file. A link to /dev/null is an empty file, systemd's way of masking.
  *
- * @throws NotUnderstood when it is missing, unreadable, no regular file, larger than 4 MiB, or not UTF-8 text
+ * @throws NotUnderstood when it is missing, unreadable, no regular file on a disk, larger than 4 MiB, or not UTF-8 text
  */
 export async function readSource(path: string): Promise<SourceFile> {
   const found = await readSourceIfAny(path);
@@ -43,20 +45,41 @@ export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
 
-async function read(path: string): Promise<SourceFile> {
-  // O_NONBLOCK: opening a named pipe must not wait for its writer
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+/**
+ * What a folder holds; see {@link listBounded}.
+ *
+ * @returns undefined when there is no such folder
+ * @throws NotUnderstood when it is no folder or cannot be read, and when it holds more than 10,000 entries
+ */
+export async function readFolder(
+  folder: string,
+  options: { below?: boolean } = {},
+): Promise<readonly FolderEntry[] | undefined> {
   try {
-    const stat = await file.stat();
-    const owner = { mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid };
-    if (!stat.isFile()) {
+    const entries = await listBounded(folder, { mostEntries: MOST_ENTRIES, ...options });
+    if (entries !== undefined) return entries;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw new NotUnderstood(`cannot be read: ${messageOf(error)}`, { path: folder }, error);
+  }
+  throw new NotUnderstood(`holds more than ${MOST_ENTRIES} files: move those away that do not belong there`, {
+    path: folder,
+  });
+}
+
+async function read(path: string): Promise<SourceFile> {
+  const found = await readBounded(path, LARGEST_BYTES);
+  const owner = { mode: found.stats.mode & 0o7777, uid: found.stats.uid, gid: found.stats.gid };
+  switch (found.kind) {
+    case 'file':
+      return { path, text: decode(found.content, path), ...owner };
+    case 'too-large':
+      throw new NotUnderstood('is larger than 4 MiB', { path });
+    case 'made-up':
+      throw new NotUnderstood('lies in a file system of the kernel, as /proc, whose files may have no end', { path });
+    case 'other':
       if ((await realpath(path)) === '/dev/null') return { path, text: '', ...owner };
       throw new NotUnderstood('is not a regular file', { path });
-    }
-    if (stat.size > LARGEST_BYTES) throw new NotUnderstood('is larger than 4 MiB', { path });
-    return { path, text: decode(await file.readFile(), path), ...owner };
-  } finally {
-    await file.close();
   }
 }
 

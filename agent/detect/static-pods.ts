@@ -1,7 +1,5 @@
 /** Components that run as static pods: the manifests in the folder that kubelet reads, or those that agent.yaml names. */
-import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { messageOf } from '../../common/errors/app-error.ts';
 import type { Component } from '../../common/names/names.ts';
 import type { DetectedPod, SourceFile } from './detected.ts';
 import { parseManifest, type SketchedContainer, sketchManifest } from './manifest.ts';
@@ -9,7 +7,7 @@ import { NotUnderstood } from './not-understood.ts';
 import type { DetectOverrides } from './overrides.ts';
 import { type PodDeps, readPod } from './pod.ts';
 import { refuseLink } from './refuse-link.ts';
-import { below, codeOf, readSource, readSourceIfAny } from './source-file.ts';
+import { below, codeOf, readFolder, readSource, readSourceIfAny } from './source-file.ts';
 
 /** By component: its pod, or why what runs it is not understood. */
 export type StaticPods = ReadonlyMap<Component, DetectedPod | NotUnderstood>;
@@ -34,7 +32,7 @@ export async function findStaticPods(
   folder: string | undefined,
   overrides: DetectOverrides,
 ): Promise<StaticPods> {
-  const files = folder === undefined ? [] : await readFolder(below(deps.layout, folder));
+  const files = folder === undefined ? [] : await readManifests(below(deps.layout, folder));
   const pods = new Map<Component, DetectedPod | NotUnderstood>();
   for (const component of PROGRAMS) {
     try {
@@ -60,16 +58,16 @@ export async function findStaticPods(
 }
 
 /** The files that kubelet reads: all that do not begin with a dot, whatever they are called, and no folders. */
-async function readFolder(folder: string): Promise<(SourceFile | NotUnderstood)[] | NotUnderstood> {
+async function readManifests(folder: string): Promise<(SourceFile | NotUnderstood)[] | NotUnderstood> {
   let names: string[];
   try {
-    const entries = await readdir(folder, { withFileTypes: true });
-    names = entries.filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name);
+    const entries = (await readFolder(folder)) ?? [];
+    names = entries.filter(({ name, isFolder }) => !isFolder && !name.startsWith('.')).map(({ name }) => name);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
+    if (!(error instanceof NotUnderstood)) throw error;
     // kubelet takes one manifest in place of a folder
-    if (codeOf(error) === 'ENOTDIR') names = [''];
-    else return new NotUnderstood(`cannot be read: ${messageOf(error)}`, { path: folder }, error);
+    if (codeOf(error.cause) !== 'ENOTDIR') return error;
+    names = [''];
   }
   const files: (SourceFile | NotUnderstood)[] = [];
   for (const name of names.sort()) {

@@ -1,6 +1,7 @@
 /** Programs of components that run although no unit and no manifest that detection knows of tells of them. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { readStart } from '../../common/files/read-bounded.ts';
 import type { Component } from '../../common/names/names.ts';
 import type { Layout } from '../layout.ts';
 import type { Problem } from './detected.ts';
@@ -18,6 +19,9 @@ interface RunningProgram {
   /** True for k3s, a program that is all components at once. */
   inK3s: boolean;
 }
+
+/** As much of a process' arguments and control groups is looked at: any process can have gigabytes of arguments (prctl(2)). */
+const MOST_BYTES = 16 * 1024;
 
 /** Programs by name. */
 const programs: ReadonlySet<string> = new Set<Component>([
@@ -113,7 +117,7 @@ function isComponent(name: string): name is Component {
   return programs.has(name);
 }
 
-/** A process may be gone at any moment. */
+/** The start of a file, where all stands that is looked for. A process may be gone at any moment. */
 async function read(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch(() => '');
+  return readStart(path, MOST_BYTES).then(String, () => '');
 }

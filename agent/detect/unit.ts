@@ -1,7 +1,5 @@
 /** A component's systemd unit, without kube-mtls' drop-in and as it is in force. */
-import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { messageOf } from '../../common/errors/app-error.ts';
 import type { RunCommand } from '../../common/run/command.ts';
 import type { Layout } from '../layout.ts';
 import { findAccount } from './accounts.ts';
@@ -10,7 +8,7 @@ import { loadEnvironment } from './environment.ts';
 import { type ExecLine, parseExecLine } from './exec-words.ts';
 import { NotUnderstood } from './not-understood.ts';
 import { refuseLink } from './refuse-link.ts';
-import { below, codeOf, readSource, readSourceIfAny } from './source-file.ts';
+import { below, readFolder, readSource, readSourceIfAny } from './source-file.ts';
 import { expandSpecifiers } from './specifiers.ts';
 import { isInUse, type SystemdState, systemdState } from './systemd-state.ts';
 import { type Assignment, inForce, lastValue, parseUnitFile } from './unit-file.ts';
@@ -115,13 +113,8 @@ async function readFiles(layout: Layout, name: string, state: SystemdState, own:
 }
 
 async function confFiles(folder: string): Promise<string[]> {
-  try {
-    const names = await readdir(folder);
-    return names.filter((name) => name.endsWith('.conf') && !name.startsWith('.')).map((name) => join(folder, name));
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
-    throw new NotUnderstood(`cannot be read: ${messageOf(error)}`, { path: folder }, error);
-  }
+  const entries = (await readFolder(folder)) ?? [];
+  return entries.filter(({ name }) => name.endsWith('.conf') && !name.startsWith('.')).map(({ path }) => path);
 }
 
 /** systemd applies drop-ins in the byte order of their names, whatever folder they are in. */

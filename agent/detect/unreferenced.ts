@@ -1,11 +1,12 @@
 /** Certificates in kubeadm's folder that nothing on the node refers to: people and probes use some, others are left over. */
-import type { Dirent } from 'node:fs';
-import { readdir, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { listBounded } from '../../common/files/read-bounded.ts';
 import type { Layout } from '../layout.ts';
 import { below } from './source-file.ts';
 
 const FOLDER = '/etc/kubernetes/pki';
+/** kubeadm makes 22 files; etcd's user may own a folder among them. */
+const MOST_ENTRIES = 1000;
 
 /**
  * Paths of the files that may hold certificates and are none of those given, links to files followed; sorted.
@@ -15,15 +16,9 @@ const FOLDER = '/etc/kubernetes/pki';
 export async function unreferencedFiles(layout: Layout, referenced: readonly string[]): Promise<string[]> {
   const known = new Set(await Promise.all(referenced.map(target)));
   const folder = below(layout, FOLDER);
-  let entries: Dirent[];
-  try {
-    entries = await readdir(folder, { recursive: true, withFileTypes: true }); // without types it follows links to folders
-  } catch {
-    return []; // no such folder
-  }
-  const paths = entries
-    .filter(({ name }) => /\.(crt|pem)$/.test(name))
-    .map(({ parentPath, name }) => join(parentPath, name));
+  const options = { mostEntries: MOST_ENTRIES, below: true };
+  const entries = (await listBounded(folder, options).catch(() => [])) ?? []; // no such folder, or one full of something else
+  const paths = entries.filter(({ name }) => /\.(crt|pem)$/.test(name)).map(({ path }) => path);
   const targets = await Promise.all(paths.map(target));
   return paths.filter((_, index) => !known.has(targets[index] ?? '')).sort();
 }

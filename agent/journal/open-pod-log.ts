@@ -1,8 +1,8 @@
 /** A log file of a container that is kept open, so that nothing is missed when it is rotated. */
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { type FileHandle, stat } from 'node:fs/promises';
 import type { JournalEntry } from './journal-entry.ts';
 import { type PodContainer, podLogEntries } from './pod-log-entries.ts';
-import { isMissing } from './pod-log-files.ts';
+import { isMissing, openLogFile } from './pod-log-files.ts';
 import { lineSplitter } from './split-lines.ts';
 
 /** The file. Nobody but its follower uses it, and one call at a time. */
@@ -23,7 +23,7 @@ const CHUNK_BYTES = 64 * 1024;
  *
  * @param from - 'end' when what it holds already is not wanted
  * @param onDropped - called for each line that is too long
- * @throws the file system's error
+ * @throws as {@link openLogFile}
  */
 export async function openPodLog(
   path: string,
@@ -31,7 +31,7 @@ export async function openPodLog(
   from: 'start' | 'end',
   onDropped: () => void,
 ): Promise<OpenPodLog> {
-  const file = await open(path);
+  const file = await openLogFile(path);
   const { size, ino, dev } = await statOrClose(file);
   let offset = from === 'end' ? size : 0;
   let lines = lineSplitter(onDropped);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -197,5 +198,16 @@ describe('readLog', () => {
     await assert.rejects(read(), { reason: 'unavailable', message: /0\.log could not be read/ });
     const from = { cursor: '', startedAtMs: STARTED_MS, signal: AbortSignal.abort() };
     await assert.rejects(readLog(deps, POD, from), { name: 'AbortError' });
+  });
+
+  it('reads no log without end, and waits for no pipe', { timeout: 20_000 }, async (test) => {
+    const { podLogs, read } = await begin(test, { [LOG]: '' });
+    const message = /0\.log could not be read: it is no regular file on a disk/;
+    await rm(join(podLogs, LOG));
+    await symlink('/proc/self/pagemap', join(podLogs, LOG));
+    await assert.rejects(read(), { reason: 'unavailable', message });
+    await rm(join(podLogs, LOG));
+    execFileSync('mkfifo', [join(podLogs, LOG)]);
+    await assert.rejects(read(), { reason: 'unavailable', message });
   });
 });

@@ -1,12 +1,11 @@
 /** What a component's process wrote: of a unit in the journal, of a static pod in kubelet's files. */
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { AppError, messageOf } from '../../common/errors/app-error.ts';
 import type { ProcessRef } from '../process/process-ref.ts';
 import type { JournalEntry } from './journal-entry.ts';
 import { KeptEntries } from './kept-entries.ts';
 import { type PodContainer, podLogEntries } from './pod-log-entries.ts';
-import { isMissing, POD_LOGS, podLogFiles } from './pod-log-files.ts';
+import { isMissing, openLogFile, POD_LOGS, podLogFiles } from './pod-log-files.ts';
 import { type ReadJournalDeps, readSince } from './read-journal.ts';
 import { splitLines } from './split-lines.ts';
 
@@ -56,36 +55,40 @@ async function readPodLogs(
   startedAtMs: number,
   signal: AbortSignal,
 ): Promise<JournalEntry[]> {
-  const entries: JournalEntry[] = [];
+  let entries: JournalEntry[] = [];
   let dropped = 0;
   for (const file of await podLogFiles(deps.podLogs ?? POD_LOGS, container, true)) {
     const read = await readPodLog(file, container, startedAtMs, signal);
-    entries.push(...read.entries);
-    dropped += read.dropped;
+    const kept = new KeptEntries(); // file by file, so that many files are no more than one
+    for (const entry of [...entries, ...read.entries].sort((a, b) => a.realtimeMs - b.realtimeMs)) kept.add(entry);
+    const all = kept.all();
+    entries = all.entries;
+    dropped += read.dropped + all.dropped;
   }
-  const kept = new KeptEntries();
-  for (const entry of entries.sort((a, b) => a.realtimeMs - b.realtimeMs)) kept.add(entry);
-  const all = kept.all();
-  dropped += all.dropped;
   if (dropped > 0) deps.log.warn('log entries left out', { unit: container.pod, count: dropped });
-  return all.entries;
+  return entries;
 }
 
 /** The entries of one file since a time. */
 async function readPodLog(
-  file: string,
+  path: string,
   container: PodContainer,
   startedAtMs: number,
   signal: AbortSignal,
 ): Promise<{ entries: JournalEntry[]; dropped: number }> {
   const kept = new KeptEntries();
   let tooLong = 0;
+  let file: FileHandle | undefined;
   try {
+    file = await openLogFile(path);
+    const { mtimeMs, size } = await file.stat();
     // a file that nobody wrote to since then need not be read
-    if ((await stat(file)).mtimeMs < startedAtMs - SLACK_MS) return kept.all();
+    if (mtimeMs < startedAtMs - SLACK_MS || size === 0) return kept.all();
     const take = podLogEntries(container);
     let sinceMs: number | undefined;
-    for await (const line of splitLines(createReadStream(file, { signal }), () => tooLong++)) {
+    // what is written meanwhile is not waited for: somebody may write as fast as it is read
+    const bytes = file.createReadStream({ end: size - 1, signal });
+    for await (const line of splitLines(bytes, () => tooLong++)) {
       const entry = take(line);
       if (entry === undefined) continue;
       sinceMs ??= entry.realtimeMs >= startedAtMs - SLACK_MS ? entry.realtimeMs : startedAtMs;
@@ -94,8 +97,10 @@ async function readPodLog(
   } catch (error) {
     signal.throwIfAborted();
     if (!isMissing(error)) {
-      throw new AppError('unavailable', `the log ${file} could not be read: ${messageOf(error)}`, { cause: error });
+      throw new AppError('unavailable', `the log ${path} could not be read: ${messageOf(error)}`, { cause: error });
     }
+  } finally {
+    await file?.close();
   }
   const { entries, dropped } = kept.all();
   return { entries, dropped: dropped + tooLong };

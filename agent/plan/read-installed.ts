@@ -1,12 +1,17 @@
 /** Reads what stands in the folders of components' certificates: what an earlier change installed. */
-import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { linkTarget } from '../../common/files/durable.ts';
+import { listBounded, readBounded } from '../../common/files/read-bounded.ts';
 import type { Component } from '../../common/names/names.ts';
 import { keyMatches, parseCertificate } from '../../common/x509/certificate.ts';
 import { loadKey } from '../../common/x509/keys.ts';
 import { componentFolder, type Layout } from '../layout.ts';
 import type { InstalledCertificate, InstalledFolder } from './plan-input.ts';
+
+/** A folder of ours holds some ten files. */
+const MOST_ENTRIES = 1000;
+/** A bundle of ours holds a few roots; bytes. */
+const MOST_BYTES = 1024 * 1024;
 
 /**
  * The folders behind the links `current`, one per component. A missing or broken link is a folder without anything. Files
@@ -19,8 +24,11 @@ export async function readInstalled(layout: Layout, components: readonly Compone
 async function readFolder(folder: string, component: Component): Promise<InstalledFolder> {
   const current = join(folder, 'current');
   const target = await linkTarget(current);
-  const names = target === undefined ? [] : await readdir(current).catch(() => []);
-  const texts = names.filter((name) => name.endsWith('.crt')).sort();
+  const entries = target === undefined ? [] : await listBounded(current, { mostEntries: MOST_ENTRIES }).catch(() => []);
+  const texts = (entries ?? [])
+    .map(({ name }) => name)
+    .filter((name) => name.endsWith('.crt'))
+    .sort();
   const read = await Promise.all(texts.map(async (name) => ({ name, pem: await readText(join(current, name)) })));
   const bundles: InstalledFolder['bundles'] = [];
   const certificates: InstalledCertificate[] = [];
@@ -34,7 +42,8 @@ async function readFolder(folder: string, component: Component): Promise<Install
 }
 
 async function readText(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch(() => undefined);
+  const found = await readBounded(path, MOST_BYTES).catch(() => undefined);
+  return found?.kind === 'file' ? found.content.toString() : undefined;
 }
 
 function matches(certificatePem: string, keyPem: string | undefined): boolean {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -15,6 +15,20 @@ const ID = '0123456789abcdef'.repeat(4);
 const OTHER = 'f'.repeat(64);
 
 describe('findContainers', () => {
+  it('takes no more of endless arguments than a component may have', async () => {
+    const root = newRoot();
+    putProcess(root, { pid: 7, argv: ['etcd'], cgroup: `0::/kubepods/pod1a/${ID}\n` });
+    putProcess(root, { pid: 8, argv: ['sh'], cgroup: `0::/kubepods/pod1a/${ID}\n` });
+    // what a process says of itself by prctl(2): a word, and zeros without end
+    for (const pid of [7, 8]) truncateSync(join(root, 'proc', String(pid), 'cmdline'), 2 ** 40);
+    const found = await findContainers(layoutBelow(root), 'etcd');
+    assert.deepEqual(
+      found.map(({ pid, argv }) => [pid, argv.length < 2 ** 20]),
+      [[7, true]],
+    );
+    assert.ok(found.every((each) => !runs(each, ['etcd'])));
+  });
+
   const forms: [title: string, cgroup: string, id: string | undefined][] = [
     ['containerd with cgroupfs', `0::/kubepods/burstable/pod1a2b-3c/${ID}\n`, ID],
     ['containerd with systemd', `0::/kubepods.slice/kubepods-pod1a_2b.slice/cri-containerd-${ID}.scope\n`, ID],

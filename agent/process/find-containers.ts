@@ -1,8 +1,9 @@
 /**
  * The processes of containers, out of /proc: what runs is known without asking a container runtime, whichever it is.
  */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { readStart } from '../../common/files/read-bounded.ts';
 import type { Layout } from '../layout.ts';
 import { absent } from '../stage/file-state.ts';
 
@@ -19,6 +20,14 @@ export interface ContainerProcess {
 /** Ticks a second in /proc/PID/stat: USER_HZ is 100 on every architecture that Kubernetes runs on, whatever the kernel's own rate. */
 const TICKS_PER_SECOND = 100;
 
+/** The longest path of a program; bytes. */
+const START_BYTES = 4096;
+/**
+ * Most bytes of one file: any process can have gigabytes of arguments (prctl(2), PR_SET_MM_MAP). One with more than this is no
+ * process of a manifest of ours, and what is left of them equals no command.
+ */
+const MOST_BYTES = 1024 * 1024;
+
 /**
  * Processes in containers whose program has this name, the one that started last first.
  *
@@ -30,8 +39,10 @@ export async function findContainers(layout: Layout, program: string): Promise<C
   let bootedAtMs: number | undefined;
   for (const name of (await readdir(proc).catch(absent)) ?? []) {
     if (!/^[0-9]+$/.test(name)) continue;
-    const argv = (await read(join(proc, name, 'cmdline'))).split('\0').slice(0, -1);
-    if (basename(argv[0] ?? '') !== program) continue;
+    const cmdline = join(proc, name, 'cmdline');
+    const [first = ''] = (await read(cmdline, START_BYTES)).split('\0');
+    if (basename(first) !== program) continue;
+    const argv = (await read(cmdline)).split('\0').slice(0, -1);
     const containerId = containerIn(await read(join(proc, name, 'cgroup')));
     const ticks = startTicks(await read(join(proc, name, 'stat')));
     if (containerId === undefined || ticks === undefined) continue;
@@ -83,10 +94,10 @@ function bootTimeMs(stat: string): number {
   return Number(seconds ?? 0) * 1000;
 }
 
-/** A process may be gone at any moment; nothing is known of it then. */
-async function read(path: string): Promise<string> {
+/** As much as is wanted. A process may be gone at any moment; nothing is known of it then. */
+async function read(path: string, mostBytes = MOST_BYTES): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    return (await readStart(path, mostBytes)).toString();
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES') return '';

@@ -1,5 +1,5 @@
 /** How a component's process is now, whatever runs it: systemd or kubelet. */
-import { readFile } from 'node:fs/promises';
+import { readBounded } from '../../common/files/read-bounded.ts';
 import type { RunCommand } from '../../common/run/command.ts';
 import type { Clock } from '../../common/time/clock.ts';
 import type { Layout } from '../layout.ts';
@@ -32,6 +32,9 @@ export interface ProcessState {
   startLimitMs: number;
 }
 
+/** kubelet takes no manifest of more than 10 MB (pkg/kubelet/config, maxConfigLength); bytes. */
+const MOST_BYTES = 10 << 20;
+
 /** What the look needs. */
 export interface ProcessDeps {
   layout: Layout;
@@ -55,9 +58,10 @@ export async function showProcess(deps: ProcessDeps, ref: ProcessRef, signal?: A
   }
 }
 
-/** The manifest's text; undefined when there is none, which is how people stop a static pod. */
-export function readManifest(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch(absent);
+/** The manifest's text; undefined when there is none, or no file that kubelet would read: so people stop a static pod. */
+export async function readManifest(path: string): Promise<string | undefined> {
+  const found = await readBounded(path, MOST_BYTES).catch(absent);
+  return found?.kind === 'file' ? found.content.toString() : undefined;
 }
 
 async function showSystemdUnit(deps: ProcessDeps, unit: string, signal?: AbortSignal): Promise<ProcessState> {

@@ -1,8 +1,9 @@
 /** What stands at a path now, so that it can be compared with what stood there and with what we wrote. */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, open, readdir, readlink, rm } from 'node:fs/promises';
+import { lstat, opendir, readlink, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { readBounded } from '../../common/files/read-bounded.ts';
 
 /** Content and permissions of a regular file, without the content itself. */
 export interface FileMark {
@@ -19,7 +20,13 @@ export type FileState =
   | { kind: 'absent' }
   | { kind: 'file'; content: Buffer; mark: FileMark }
   | { kind: 'link'; target: string }
+  /** A regular file that is larger than any of ours. */
+  | { kind: 'too-large' }
+  /** Also a file that the kernel makes up, as in /proc. */
   | { kind: 'other' };
+
+/** Twice what detection reads: a plan adds little to a file; bytes. */
+const LARGEST_BYTES = 8 * 1024 * 1024;
 
 /** Looks at a path without following a symbolic link at its end. */
 export async function inspectFile(path: string): Promise<FileState> {
@@ -27,17 +34,13 @@ export async function inspectFile(path: string): Promise<FileState> {
   if (stats === undefined) return { kind: 'absent' };
   if (stats.isSymbolicLink()) return { kind: 'link', target: await readlink(path) };
   if (!stats.isFile()) return { kind: 'other' };
-  // between the two looks it may have become a named pipe, whose writer nobody must wait for
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  try {
-    const now = await file.stat();
-    if (!now.isFile()) return { kind: 'other' };
-    const { mode, uid, gid } = now;
-    const content = await file.readFile();
-    return { kind: 'file', content, mark: { sha256: sha256(content), mode: mode & 0o7777, uid, gid } };
-  } finally {
-    await file.close();
-  }
+  // between the two looks it may have become something else, which is told by what is opened
+  const found = await readBounded(path, LARGEST_BYTES, constants.O_NOFOLLOW);
+  if (found.kind === 'too-large') return { kind: 'too-large' };
+  if (found.kind !== 'file') return { kind: 'other' };
+  const { content, stats: now } = found;
+  const { mode, uid, gid } = now;
+  return { kind: 'file', content, mark: { sha256: sha256(content), mode: mode & 0o7777, uid, gid } };
 }
 
 /** True when the path holds exactly that; null stands for no file. */
@@ -62,8 +65,10 @@ export function sha256(content: Uint8Array): string {
 export async function sweepAsides(path: string): Promise<void> {
   const folder = dirname(path);
   const prefix = `.${basename(path)}.kube-mtls-`;
-  const names = (await readdir(folder).catch(absent)) ?? [];
-  for (const name of names) {
+  const entries = await opendir(folder).catch(absent);
+  if (entries === undefined) return;
+  // one by one: the folder may be somebody else's, who can fill it
+  for await (const { name } of entries) {
     const rest = name.startsWith(prefix) ? name.slice(prefix.length) : '';
     if (/^[0-9a-f]{12}$/.test(rest)) await rm(join(folder, name), { force: true });
   }

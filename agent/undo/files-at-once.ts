@@ -16,6 +16,7 @@ const PLAIN = [
   'rename',
   'rm',
   'rmdir',
+  'statfs',
   'symlink',
   'writeFile',
 ] as const;
@@ -34,8 +35,12 @@ export function answerFilesAtOnce(): void {
 async function open(...given: Parameters<typeof fs.openSync>) {
   const fd = fs.openSync(...given);
   return {
+    fd,
     stat: async () => fs.fstatSync(fd),
-    readFile: async () => fs.readFileSync(fd),
+    read: async (buffer: Buffer, offset: number, length: number, position: number | null) => ({
+      bytesRead: fs.readSync(fd, buffer, offset, length, position),
+      buffer,
+    }),
     writeFile: async (content: string | Uint8Array) => fs.writeFileSync(fd, content),
     chmod: async (mode: number) => fs.fchmodSync(fd, mode),
     chown: async (uid: number, gid: number) => fs.fchownSync(fd, uid, gid),

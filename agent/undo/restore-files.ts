@@ -97,6 +97,9 @@ async function keepEvidence(
   state: FileState,
 ): Promise<ChangeRecord> {
   if (state.kind === 'other') throw new AppError('conflict', `${path} is no file any more: move it away`);
+  if (state.kind === 'too-large') {
+    throw new AppError('conflict', `${path} was replaced by a file of more than 8 MiB: move it away`);
+  }
   const content =
     state.kind === 'file' ? state.content : `symbolic link to ${state.kind === 'link' ? state.target : ''}\n`;
   const folder = evidenceFolder(deps.layout, record.changeId);

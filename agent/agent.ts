@@ -10,6 +10,7 @@ import type { AgentConfig } from './config/agent-config.ts';
 import { serveControl } from './control/control-server.ts';
 import { detectNode } from './detect/detect-node.ts';
 import type { Detected } from './detect/detected.ts';
+import { notAskedOnce } from './detect/version.ts';
 import type { Enrolment } from './enrol/enrolment.ts';
 import { renewIdentity } from './enrol/renew-identity.ts';
 import { FindingLog } from './journal/finding-log.ts';
@@ -68,7 +69,8 @@ export async function runAgent(
   const processes = () =>
     (components() ?? []).map(({ component, process }) => ({ component, process: refOf(process) }));
   const remember = () => saveAgentState(layout, { ...state, settings, statuses: board.all() });
-  const detect = (abort: AbortSignal) => detectNode({ layout, run, overrides: config }, abort);
+  const onNotAsked = notAskedOnce((path, detail) => log.warn('program is not asked for its version', { path, detail }));
+  const detect = (abort: AbortSignal) => detectNode({ layout, run, overrides: config, onNotAsked }, abort);
   const detectEtcd = async (abort: AbortSignal) =>
     (await detect(abort)).components.find((each) => each.component === 'etcd');
   const transaction: TransactionDeps = {
@@ -127,7 +129,11 @@ export async function runAgent(
     settings: () => settings,
     recover: (abort) => recoverNode({ transaction, board, link, log, clock }, abort),
     look: (node, abort) =>
-      lookAtNode({ layout, run, clock, link, overrides: config, keyAlgorithm: config.keyAlgorithm }, node, abort),
+      lookAtNode(
+        { layout, run, clock, link, overrides: config, onNotAsked, keyAlgorithm: config.keyAlgorithm },
+        node,
+        abort,
+      ),
     rotate: (change, outdated, abort) => rotate(rotateDeps, change, outdated, abort),
     verify: (input, detected, abort) => verifyInstalled({ verify, board }, input, detected, abort),
     onLook: (input) => {

@@ -3,6 +3,7 @@ import { AppError } from '../../common/errors/app-error.ts';
 import { runCommand } from '../../common/run/command.ts';
 import { systemClock } from '../../common/time/clock.ts';
 import { loadAgentConfig } from '../config/agent-config.ts';
+import { explainNotAsked, type OnNotAsked } from '../detect/version.ts';
 import { requireEnrolment } from '../enrol/enrolment.ts';
 import type { Layout } from '../layout.ts';
 import { createServerLink } from '../link/server-link.ts';
@@ -22,11 +23,14 @@ export async function planCommand(layout: Layout, signal: AbortSignal): Promise<
   const link = createServerLink(layout, enrolment.fleetEndpoint, systemClock);
   try {
     const { keyAlgorithm } = config;
-    const deps = { layout, run: runCommand, clock: systemClock, link, overrides: config, keyAlgorithm };
+    const notes: string[] = [];
+    const onNotAsked: OnNotAsked = (program, why) =>
+      notes.push(`${program} is not asked for its version\n  ${explainNotAsked(why)}\n`);
+    const deps = { layout, run: runCommand, clock: systemClock, link, overrides: config, onNotAsked, keyAlgorithm };
     const input = await lookAtNode(deps, settings.node, signal);
     const plan = planNode(input);
     const exitCode = plan.problems.length > 0 ? 3 : plan.changes.length > 0 ? 2 : 0;
-    return { text: renderPlan(plan), exitCode };
+    return { text: [renderPlan(plan), ...notes].join('\n'), exitCode };
   } finally {
     link.close();
   }

@@ -16,6 +16,7 @@ import { toProblem } from './not-understood.ts';
 import type { DetectOverrides } from './overrides.ts';
 import { findStaticPods } from './static-pods.ts';
 import { findUnclaimed } from './unclaimed.ts';
+import type { OnNotAsked } from './version.ts';
 
 /** What detection needs. */
 export interface DetectDeps {
@@ -25,6 +26,8 @@ export interface DetectDeps {
   hostname?: string;
   /** What agent.yaml says; default nothing. */
   overrides?: DetectOverrides;
+  /** Told, at each look, of programs that are not asked for their version: whoever may put them there would become root. */
+  onNotAsked?: OnNotAsked | undefined;
 }
 
 /** kubeadm's folder of static pods, for a kubelet that is not understood. */
@@ -40,7 +43,8 @@ const MANIFESTS_FOLDER = '/etc/kubernetes/manifests';
  */
 export async function detectNode(deps: DetectDeps, signal: AbortSignal): Promise<DetectedNode> {
   const overrides = deps.overrides ?? {};
-  const base = { layout: deps.layout, run: deps.run, hostname: deps.hostname ?? hostname(), overrides };
+  const { layout, run, onNotAsked } = deps;
+  const base = { layout, run, hostname: deps.hostname ?? hostname(), overrides, onNotAsked };
   // the kubelet first: it says where static pods stand and what the node is called
   const kubelet = await orProblem('kubelet', () => detectKubelet({ ...base, pods: new Map() }, signal));
   const understood = kubelet !== undefined && 'process' in kubelet ? kubelet : undefined;

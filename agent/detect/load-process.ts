@@ -71,5 +71,5 @@ export async function processVersion(
   signal: AbortSignal,
 ): Promise<string> {
   if (process.kind === 'static-pod') return imageVersion(process);
-  return programVersion(deps.run, programOf(process.command), signal);
+  return programVersion(deps.run, programOf(process.command), signal, deps.onNotAsked);
 }

@@ -12,6 +12,7 @@ import { below, readFolder, readSource, readSourceIfAny } from './source-file.ts
 import { expandSpecifiers } from './specifiers.ts';
 import { isInUse, type SystemdState, systemdState } from './systemd-state.ts';
 import { type Assignment, inForce, lastValue, parseUnitFile } from './unit-file.ts';
+import type { OnNotAsked } from './version.ts';
 
 /** Name of our drop-in in UNIT.d. */
 export const DROP_IN = '50-kube-mtls.conf';
@@ -24,6 +25,8 @@ export interface UnitDeps {
   run: RunCommand;
   /** The kernel's host name. */
   hostname: string;
+  /** Told of a unit's program that is not asked for its version. */
+  onNotAsked?: OnNotAsked | undefined;
 }
 
 /** Settings of a unit's files taken together. */

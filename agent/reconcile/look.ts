@@ -9,6 +9,7 @@ import type { TrustBundle } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { detectNode } from '../detect/detect-node.ts';
 import type { DetectedEtcd } from '../detect/detected.ts';
 import type { DetectOverrides } from '../detect/overrides.ts';
+import type { OnNotAsked } from '../detect/version.ts';
 import type { Layout } from '../layout.ts';
 import type { ServerLink } from '../link/server-link.ts';
 import type { AuthorityRotation, PlanInput } from '../plan/plan-input.ts';
@@ -25,13 +26,15 @@ export interface LookDeps {
   link: ServerLink;
   /** What agent.yaml says of this node's components. */
   overrides: DetectOverrides;
+  /** Told of programs that are not asked for their version. */
+  onNotAsked: OnNotAsked;
   keyAlgorithm: KeyAlgorithm;
 }
 
 /** Gathers the input of a plan. Rejects 'unavailable' when the server does not answer. */
 export async function lookAtNode(deps: LookDeps, settings: NodeSettings, signal: AbortSignal): Promise<PlanInput> {
-  const { layout, run, clock, link, overrides, keyAlgorithm } = deps;
-  const detected = await detectNode({ layout, run, overrides }, signal);
+  const { layout, run, clock, link, overrides, onNotAsked, keyAlgorithm } = deps;
+  const detected = await detectNode({ layout, run, overrides, onNotAsked }, signal);
   const components = detected.components.map(({ component }) => component);
   const etcd = detected.components.find((each): each is DetectedEtcd => each.component === 'etcd');
   const { certificates } = await link.calls();

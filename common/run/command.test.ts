@@ -30,6 +30,13 @@ describe('runCommand', () => {
     assert.ok(performance.now() - started < 2_000);
   });
 
+  it('ends a program that writes without end, to either output', { timeout: 10_000 }, async () => {
+    for (const command of [['yes'], ['sh', '-c', 'yes >&2']] as const) {
+      const expected = { reason: 'unavailable', message: /wrote more than 100000 bytes/ };
+      await assert.rejects(runCommand(command, { mostBytes: 100_000 }), expected);
+    }
+  });
+
   it('rejects when the signal fires, before or during the run', { timeout: 10_000 }, async () => {
     const stop = new AbortController();
     const running = assert.rejects(runCommand(['sleep', '20'], { signal: stop.signal }), { reason: 'unavailable' });

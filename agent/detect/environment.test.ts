@@ -52,6 +52,12 @@ describe('parseEnvironmentFile', () => {
       );
     });
   }
+
+  it('is not kept busy by a line of a million blanks', () => {
+    const started = performance.now();
+    assert.throws(() => parse(`a${' '.repeat(1_000_000)}b=c\n`), { message: /is no name of a variable/ });
+    assert.ok(performance.now() - started < 20_000); // it took an hour
+  });
 });
 
 describe('loadEnvironment', () => {

@@ -54,7 +54,7 @@ Version: ${options.release.version}
 Architecture: ${options.architecture}
 Maintainer: ${maintainer}
 Installed-Size: ${options.installedKib}
-Depends: ${DEPENDS.join(', ')}
+Depends: ${[...DEPENDS, ...definition.depends].join(', ')}
 Section: admin
 Priority: optional
 Description: ${definition.synopsis}

@@ -19,6 +19,8 @@ export interface PackageDefinition {
   synopsis: string;
   /** Paragraphs of the long description. */
   description: readonly string[];
+  /** Packages of Debian's that it needs beside what Node.js and its unit do. */
+  depends: readonly string[];
   programs: readonly Program[];
   /** Pages of packaging/man, NAME.SECTION. */
   manPages: readonly string[];
@@ -40,6 +42,7 @@ export const packages: readonly PackageDefinition[] = [
       'This package also holds kube-mtls, the command line of operators. It brings its own Node.js and needs no other.',
       'Nothing runs before "kube-mtls-server init" made or imported the authorities.',
     ],
+    depends: [],
     programs: [
       { name: 'kube-mtls-server', entryPoint: 'server/main.ts', commandFolder: 'usr/sbin' },
       { name: 'kube-mtls', entryPoint: 'server/cli/main.ts', commandFolder: 'usr/bin' },
@@ -60,6 +63,8 @@ export const packages: readonly PackageDefinition[] = [
       'The package brings its own Node.js and needs no other.',
       'Nothing runs before "kube-mtls-agent join" made the node a member of a fleet.',
     ],
+    // ss, which tells when a connection of an API server that stops last moved
+    depends: ['iproute2'],
     programs: [{ name: 'kube-mtls-agent', entryPoint: 'agent/main.ts', commandFolder: 'usr/sbin' }],
     manPages: ['kube-mtls-agent.8', 'kube-mtls-agent.yaml.5'],
   },

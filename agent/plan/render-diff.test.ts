@@ -48,6 +48,21 @@ describe('renderPlan', () => {
     }
   });
 
+  it('says that watches are cut where an API server restarts, and of nothing else', async () => {
+    const cluster = await FakeCluster.bareControlPlane();
+    try {
+      await cluster.addPod('etcd');
+      await cluster.addPod('kube-apiserver');
+      const lines = renderPlan(await cluster.plan()).split('\n').filter((line) => /^ {2}restart: /.test(line));
+      assert.deepEqual(lines, [
+        '  restart: pod etcd-cp1',
+        '  restart: pod kube-apiserver-cp1; its watches are cut once its port is closed and no other call is under way',
+      ]);
+    } finally {
+      await cluster.remove();
+    }
+  });
+
   it('says what a running process takes up', async () => {
     const cluster = await FakeCluster.worker();
     try {

@@ -5,6 +5,9 @@ import { diffLines } from './diff-lines.ts';
 import { maskSecrets } from './mask-secrets.ts';
 import { describePlaceholders } from './placeholders.ts';
 
+/** See restart/end-slow-stop.ts. */
+const WATCHES_ARE_CUT = '; its watches are cut once its port is closed and no other call is under way';
+
 /** The plan: changes in their order, each with certificates, what is restarted and a unified diff per file, then problems. No secrets. */
 export function renderPlan({ changes, problems }: NodePlan): string {
   const parts = [
@@ -26,12 +29,12 @@ function renderChange({ changeId, components }: Change, title: string): string {
 }
 
 /** In the order in which it is done. */
-function renderTakeUp({ detected: { process }, takeUp, dependants = [] }: ComponentChange): string[] {
+function renderTakeUp({ component, detected: { process }, takeUp, dependants = [] }: ComponentChange): string[] {
   if (process.kind === 'none') return ['  files: nothing to restart\n'];
   const name = process.kind === 'unit' ? process.name : `pod ${process.name}`;
   if (takeUp === 'live') return [`  taken up while it runs: ${name}\n`];
   return [
-    `  restart: ${name}\n`,
+    `  restart: ${name}${component === 'kube-apiserver' ? WATCHES_ARE_CUT : ''}\n`,
     ...dependants.map((each) => `  restart, should kubelet wait for it: pod ${each.process.pod}\n`),
   ];
 }

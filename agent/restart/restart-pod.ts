@@ -5,10 +5,12 @@ import { type PodRef, podContainers } from '../process/pod-containers.ts';
 import { readManifest } from '../process/show-process.ts';
 import type { TransactionDeps } from '../stage/transaction.ts';
 import { awaitContainer } from './await-container.ts';
+import { endingSlowPod } from './end-slow-pod.ts';
 import type { RestartedUnit } from './restart-unit.ts';
 
 /**
- * Writes the manifest and waits for the new container. One that does not come is an answer, not an error.
+ * Writes the manifest and waits for the new container; an API server that is slow to stop is ended (end-slow-stop.ts). A container that
+ * does not come is an answer, not an error.
  *
  * @param dependants what cannot work without the pod
  * @param writeManifest has to change the manifest's content
@@ -23,9 +25,11 @@ export async function restartPod(
   signal?: AbortSignal,
 ): Promise<RestartedUnit> {
   const replaced = await currentContainers(deps, process);
-  const askedAtMs = deps.clock.nowMs();
-  await writeManifest();
-  return awaitContainer(deps, { component, process, askedAtMs, replaced, dependants }, signal);
+  return endingSlowPod(deps, component, process, replaced, async () => {
+    const askedAtMs = deps.clock.nowMs();
+    await writeManifest();
+    return awaitContainer(deps, { component, process, askedAtMs, replaced, dependants }, signal);
+  });
 }
 
 /** Identifiers of the containers that run with the command of the manifest as it is. */

@@ -3,6 +3,7 @@ import { AppError } from '../../common/errors/app-error.ts';
 import type { Component } from '../../common/names/names.ts';
 import type { ProcessRef } from '../process/process-ref.ts';
 import type { TransactionDeps } from '../stage/transaction.ts';
+import { endingSlowUnit } from './end-slow-unit.ts';
 import { showUnit, startedAtMs, type UnitState } from './unit-state.ts';
 
 /** How a process came to use the new files. */
@@ -39,12 +40,13 @@ const SLACK_MS = 60_000;
 const NO_LIMIT_MS = 15 * 60_000;
 
 /**
- * Restarts a unit. A restart that fails is an answer, not an error: the undo has to tell of it.
+ * Restarts a unit; an API server that is slow to stop is ended (end-slow-stop.ts). A restart that fails is an answer, not an error: the
+ * undo has to tell of it.
  *
  * @throws AppError 'unavailable' when the signal fires or systemd does not answer, 'not-found' without such a unit
  */
 export async function restartUnit(
-  deps: Pick<TransactionDeps, 'run' | 'clock' | 'currentCursor'>,
+  deps: Pick<TransactionDeps, 'layout' | 'run' | 'clock' | 'log' | 'currentCursor'>,
   component: Component,
   unit: string,
   signal?: AbortSignal,
@@ -52,7 +54,9 @@ export async function restartUnit(
   const before = await showUnit(deps.run, unit, signal);
   const cursor = await deps.currentCursor(signal);
   const askedAtMs = deps.clock.nowMs();
-  const failure = await runJob(deps, unit, limitOf(before), signal);
+  const failure = await endingSlowUnit(deps, component, unit, before.mainPid, () =>
+    runJob(deps, unit, limitOf(before), signal),
+  );
   const after = await showUnit(deps.run, unit, signal);
   const fresh = after.invocationId !== before.invocationId;
   const ok = failure === '' && after.activeState === 'active' && fresh;

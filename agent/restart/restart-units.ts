@@ -42,13 +42,13 @@ export async function restartUnits(
   const units: RestartedUnit[] = [];
   const leftStopped: string[] = [];
   let { record } = applied;
-  for (const { component, unit } of dependantUnits(record.components)) {
+  for (const dependant of dependantUnits(record.components)) {
     signal?.throwIfAborted();
-    record = await advanceChange(layout, withComponent(record, component, { restartBegun: true }), {
+    record = await advanceChange(layout, withComponent(record, dependant.component, { restartBegun: true }), {
       name: 'restarting',
       permitId,
     });
-    await stopUnit(deps.run, unit, signal);
+    await stopUnit(deps, dependant, signal);
     await deps.checkpoint('dependant-stopped');
   }
   for (const entry of record.components) {

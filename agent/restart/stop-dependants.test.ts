@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { AppError } from '../../common/errors/app-error.ts';
+import { silentLog } from '../../common/log/log.ts';
 import type { RunCommand } from '../../common/run/command.ts';
+import { FakeClock } from '../../common/time/fake-clock.ts';
+import { layoutBelow } from '../layout.ts';
 import type { ComponentRecord } from '../stage/change-record.ts';
+import type { EndingDeps } from './end-slow-stop.ts';
 import { dependantUnits, stopUnit } from './stop-dependants.ts';
 
 /** A component in the journal that runs as a unit, wanted and restarted. */
@@ -64,14 +68,34 @@ describe('dependantUnits', () => {
 });
 
 describe('stopUnit', () => {
+  const dependant = { component: 'kube-apiserver', unit: 'a.service' } as const;
+  const deps = (job: RunCommand): EndingDeps => ({
+    layout: layoutBelow('/nonexistent'),
+    clock: new FakeClock(),
+    log: silentLog,
+    run: async (argv, options) =>
+      argv[1] === 'show' ? { code: 0, stdout: 'ActiveState=active\nMainPID=7\n', stderr: '' } : job(argv, options),
+  });
+
   it('is content with a unit that does not stop, and passes on what else goes wrong', async () => {
     const failing =
       (reason: 'deadline' | 'unavailable'): RunCommand =>
       async () => {
         throw new AppError(reason, 'no');
       };
-    await stopUnit(failing('deadline'), 'a.service');
-    await stopUnit(async () => ({ code: 1, stdout: '', stderr: 'no such unit' }), 'a.service');
-    await assert.rejects(stopUnit(failing('unavailable'), 'a.service'), { reason: 'unavailable' });
+    await stopUnit(deps(failing('deadline')), dependant);
+    await stopUnit(
+      deps(async () => ({ code: 1, stdout: '', stderr: 'no such unit' })),
+      dependant,
+    );
+    await assert.rejects(stopUnit(deps(failing('unavailable')), dependant), { reason: 'unavailable' });
+  });
+
+  it('is content with a unit that is gone', async () => {
+    const gone: EndingDeps = {
+      ...deps(async () => ({ code: 5, stdout: '', stderr: 'not loaded' })),
+      run: async () => ({ code: 0, stdout: 'LoadState=not-found\nActiveState=inactive\n', stderr: '' }),
+    };
+    await stopUnit(gone, dependant);
   });
 });

@@ -4,8 +4,10 @@
  */
 import { AppError } from '../../common/errors/app-error.ts';
 import type { Component } from '../../common/names/names.ts';
-import type { RunCommand } from '../../common/run/command.ts';
 import type { ComponentRecord } from '../stage/change-record.ts';
+import type { EndingDeps } from './end-slow-stop.ts';
+import { endingSlowUnit } from './end-slow-unit.ts';
+import { showUnit } from './unit-state.ts';
 
 /** Long enough for a graceful end; systemd ends it by force at its own limit. */
 const LIMIT_MS = 5 * 60_000;
@@ -32,15 +34,22 @@ export function dependantUnits(components: readonly ComponentRecord[]): Dependan
 }
 
 /**
- * Stops a unit; its restart starts it again. One that does not stop is no error: the restart tells.
+ * Stops a unit, and ends it when it is slow to stop (end-slow-stop.ts); its restart starts it again. One that does not stop is no error:
+ * the restart tells.
  *
  * @throws AppError 'unavailable' when the signal fires
  */
-export async function stopUnit(run: RunCommand, unit: string, signal?: AbortSignal): Promise<void> {
+export async function stopUnit(
+  deps: EndingDeps,
+  { component, unit }: DependantUnit,
+  signal?: AbortSignal,
+): Promise<void> {
+  const options = { timeoutMs: LIMIT_MS, ...(signal === undefined ? {} : { signal }) };
   try {
-    await run(['systemctl', 'stop', '--', unit], { timeoutMs: LIMIT_MS, ...(signal === undefined ? {} : { signal }) });
+    const { mainPid } = await showUnit(deps.run, unit, signal);
+    await endingSlowUnit(deps, component, unit, mainPid, () => deps.run(['systemctl', 'stop', '--', unit], options));
   } catch (error) {
     const failure = AppError.from(error);
-    if (failure.reason !== 'deadline') throw failure;
+    if (failure.reason !== 'deadline' && failure.reason !== 'not-found') throw failure;
   }
 }

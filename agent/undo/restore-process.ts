@@ -5,6 +5,7 @@ import type { PodRef } from '../process/pod-containers.ts';
 import { showProcess } from '../process/show-process.ts';
 import { awaitContainer } from '../restart/await-container.ts';
 import { endContainer } from '../restart/end-container.ts';
+import { endingSlowPod } from '../restart/end-slow-pod.ts';
 import { currentContainers } from '../restart/restart-pod.ts';
 import { type RestartedUnit, restartUnit } from '../restart/restart-unit.ts';
 import { showUnit, type UnitState } from '../restart/unit-state.ts';
@@ -107,14 +108,15 @@ async function restorePod(
     replacedIds = [...current].filter((id) => id !== processBefore.invocationId);
     record = await advanceChange(deps.layout, withComponent(record, component, { replacedIds }), record.state);
   }
-  const askedAtMs = deps.clock.nowMs();
-  record = await restoreManifests(deps, record, component);
   const mayStay = processBefore.invocationId === '' ? undefined : processBefore.invocationId;
   const replaced = new Set(replacedIds);
   const { dependants = [] } = entry;
-  const wanted = { component, process, askedAtMs, replaced, mayStay, dependants };
-  const restarted = await awaitContainer(deps, wanted, signal);
-  return { record, restarted };
+  return endingSlowPod(deps, component, process, replaced, async () => {
+    const askedAtMs = deps.clock.nowMs();
+    record = await restoreManifests(deps, record, component);
+    const wanted = { component, process, askedAtMs, replaced, mayStay, dependants };
+    return { record, restarted: await awaitContainer(deps, wanted, signal) };
+  });
 }
 
 /**
@@ -130,10 +132,12 @@ async function replaceFresh(
   const state = await showProcess(deps, process, signal);
   const fresh = state.activeState === 'active' && state.invocationId !== processBefore?.invocationId;
   if (!fresh || takeUp === 'live') return undefined;
-  const askedAtMs = deps.clock.nowMs();
-  await endContainer(deps, process, state, 'TERM', 'it started while the change was made');
-  const wanted = { component, process, askedAtMs, replaced: new Set([state.invocationId]), dependants };
-  return awaitContainer(deps, wanted, signal);
+  const replaced = new Set([state.invocationId]);
+  return endingSlowPod(deps, component, process, replaced, async () => {
+    const askedAtMs = deps.clock.nowMs();
+    await endContainer(deps, process, state, 'TERM', 'it started while the change was made');
+    return awaitContainer(deps, { component, process, askedAtMs, replaced, dependants }, signal);
+  });
 }
 
 /** True when the process may have read anything of the new files that it does not read again, or ended because of them. */

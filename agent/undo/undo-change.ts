@@ -104,10 +104,10 @@ async function stopDependants(
   if (etcd === undefined) return;
   const isRestored = etcd.process.kind === 'static-pod' ? etcd.restartBegun : await isUnitDisturbed(deps, etcd, signal);
   if (!isRestored) return;
-  for (const { component, unit } of dependantUnits(components)) {
-    const entry = components.find((each) => each.component === component);
+  for (const dependant of dependantUnits(components)) {
+    const entry = components.find(({ component }) => component === dependant.component);
     if (entry === undefined || !(await isUnitDisturbed(deps, entry, signal))) continue;
-    await stopUnit(deps.run, unit, signal);
+    await stopUnit(deps, dependant, signal);
     await deps.checkpoint('undo-dependant-stopped');
   }
 }

@@ -1,0 +1,67 @@
+/**
+ * Tells whether an API server that has closed its port still works on calls other than watches.
+ *
+ * It can be asked nothing any more, and its connections are encrypted, so that what the kernel knows of them has to do. Once the port is
+ * closed clients are told to begin no call on the connections they have (GOAWAY of HTTP/2, "Connection: close" of HTTP/1.1). What was
+ * under way then is taken to be through, and what is left to be watches, when nothing moves:
+ *
+ * - no byte went to or came from a client for {@link QUIET_MS}, and none waits to be read or acknowledged;
+ * - it waits for nobody: on no connection that it dialled (etcd, webhooks, kubelets, aggregated APIs) did it speak last, less than
+ *   {@link BOUND_MS} ago;
+ * - it does not compute: less than {@link BUSY_SHARE} of a processor since the last look, as a large list takes before its first byte.
+ *
+ * Where other API servers go on, watches are told of their writes and a connection may never be quiet. {@link BOUND_MS} after the port was
+ * closed every call that takes less is through, so that bytes that come and go then count only where a transfer is under way.
+ *
+ * Limits. A call that waits for something else than these is cut: a plugin behind a unix socket (KMS) that takes longer than QUIET_MS, a
+ * lock, a webhook that takes longer than BOUND_MS. What a watch is nobody sees from outside: exec, attach, port-forward, logs that are
+ * followed are cut like watches when they are quiet, and after BOUND_MS in any case but a transfer.
+ */
+import type { Connection } from '../process/connections.ts';
+
+/** Above the 0 to 100 ms that a short call took on an idle v1.20.2, and well below the seconds that a start takes. */
+export const QUIET_MS = 400;
+/** Calls of Kubernetes' own components take less: API servers give a webhook 10 s by default, and its objective for calls is 1 s. */
+export const BOUND_MS = 10_000;
+/** Share of one processor. */
+export const BUSY_SHARE = 0.3;
+/** A client that has acknowledged nothing for so long takes nothing: its host is gone, perhaps. */
+const TAKES_MS = 1000;
+
+/** What is seen of a process that has closed its port. */
+export interface ClosedServer {
+  /** The connections that it holds. */
+  connections: readonly Connection[];
+  /** Ports on which it listened. */
+  ports: ReadonlySet<number>;
+  /** Milliseconds since it was first seen with its port closed. */
+  closedForMs: number;
+  /** Share of one processor that it took since the last look. */
+  load: number;
+}
+
+/** Why a call may be under way, for the log; undefined when nothing tells of one. */
+export function callsUnderWay({ connections, ports, closedForMs, load }: ClosedServer): string | undefined {
+  if (closedForMs < QUIET_MS) return 'its port was closed just now';
+  const clients = connections.filter(({ localPort }) => ports.has(localPort));
+  if (clients.some(isTransfer)) return 'a client takes what it sends';
+  const own = new Set(clients.map(({ peer }) => peer)); // it is a client of itself
+  const dialled = connections.filter(({ localPort, local }) => !ports.has(localPort) && !own.has(local));
+  const asked = dialled.find(isAsked);
+  if (asked !== undefined) return `it waits for ${asked.peer}`;
+  if (closedForMs >= BOUND_MS) return undefined;
+  if (load >= BUSY_SHARE) return 'it computes';
+  const moving = clients.find(({ unread, sentMsAgo, receivedMsAgo }) => {
+    return unread > 0 || Math.min(sentMsAgo, receivedMsAgo) < QUIET_MS;
+  });
+  return moving === undefined ? undefined : `${moving.peer} and it exchange data`;
+}
+
+function isTransfer({ unsent, ackedMsAgo }: Connection): boolean {
+  return unsent > 0 && ackedMsAgo < TAKES_MS;
+}
+
+/** The other side owes an answer: it was spoken to after it spoke last. */
+function isAsked({ unsent, sentMsAgo, receivedMsAgo }: Connection): boolean {
+  return (unsent > 0 || sentMsAgo < receivedMsAgo) && sentMsAgo < BOUND_MS;
+}

@@ -10,6 +10,7 @@ export interface Connection {
   local: string;
   peer: string;
   localPort: number;
+  peerPort: number;
   /** Bytes that came and that the process has not read. */
   unread: number;
   /** Bytes that the process wrote and that the other side has not acknowledged. */
@@ -18,6 +19,8 @@ export interface Connection {
   sentMsAgo: number;
   receivedMsAgo: number;
   ackedMsAgo: number;
+  /** How many segments with bytes were sent since it was made. */
+  sentSegments: number;
 }
 
 /**
@@ -53,19 +56,25 @@ function parseConnection(line: string): Connection | undefined {
   const [, unread, unsent, local = '', peer = ''] = line.trim().split(/\s+/);
   const inode = /\bino:([0-9]+)/.exec(line)?.[1];
   if (inode === undefined || !/\brto:/.test(line)) return undefined;
-  // an age of 0 is not printed
-  const ageMs = (name: string) => Number(new RegExp(`\\b${name}:([0-9]+)`).exec(line)?.[1] ?? 0);
+  // a value of 0 is not printed
+  const value = (name: string) => Number(new RegExp(`\\b${name}:([0-9]+)`).exec(line)?.[1] ?? 0);
   return {
     inode,
     local: withoutMapping(local),
     peer: withoutMapping(peer),
-    localPort: Number(local.split(':').at(-1)),
+    localPort: portOf(local),
+    peerPort: portOf(peer),
     unread: Number(unread),
     unsent: Number(unsent),
-    sentMsAgo: ageMs('lastsnd'),
-    receivedMsAgo: ageMs('lastrcv'),
-    ackedMsAgo: ageMs('lastack'),
+    sentMsAgo: value('lastsnd'),
+    receivedMsAgo: value('lastrcv'),
+    ackedMsAgo: value('lastack'),
+    sentSegments: value('data_segs_out'),
   };
+}
+
+function portOf(address: string): number {
+  return Number(address.split(':').at(-1));
 }
 
 function withoutMapping(address: string): string {

@@ -1,4 +1,4 @@
-/** When a process started and how much it has computed, out of /proc. */
+/** What a process was started with and when, and how much it has computed, out of /proc. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Layout } from '../layout.ts';
@@ -13,6 +13,12 @@ export interface ProcessTimes {
 
 /** Ticks a second, see find-containers.ts. */
 const TICK_MS = 10;
+
+/** Its words; none of a process that is gone. */
+export async function argumentsOf({ root }: Pick<Layout, 'root'>, pid: number): Promise<string[]> {
+  const text = await readFile(join(root, '/proc', String(pid), 'cmdline'), 'utf8').catch(() => '');
+  return text.split('\0').slice(0, -1);
+}
 
 /** Fields 14, 15 and 22 of proc_pid_stat(5); undefined for a process that is gone, or has ended and is not yet collected. */
 export async function processTimes({ root }: Pick<Layout, 'root'>, pid: number): Promise<ProcessTimes | undefined> {

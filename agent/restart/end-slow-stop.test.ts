@@ -98,8 +98,8 @@ describe('endingSlowStop', () => {
     ...QUIET_WATCH,
     ...{ sentAtMs, receivedAtMs, ...more },
   });
-  const dialled = (sentAtMs: number, receivedAtMs: number): FakeConnection => ({
-    ...{ local: '10.0.0.1:50000', peer: '10.0.0.9:443', sentAtMs, receivedAtMs },
+  const dialled = (sentAtMs: number, receivedAtMs: number, more: Partial<FakeConnection> = {}): FakeConnection => ({
+    ...{ local: '10.0.0.1:50000', peer: '10.0.0.9:443', sentAtMs, receivedAtMs, ...more },
   });
   const rows: [title: string, connections: FakeConnection[], endedAtMs: number][] = [
     ['an answer that was sent 200 ms after the port was closed', [client(1200, 900)], 1600],
@@ -107,6 +107,20 @@ describe('endingSlowStop', () => {
     ['a watch that was never quiet, until ten seconds have passed', [client(1e6, 0)], 11_000],
     ['what nobody has read yet, until ten seconds have passed', [client(0, 0, { unread: 1 })], 11_000],
     ['a webhook that owes an answer, until ten seconds have passed', [dialled(950, 900)], 11_000],
+    [
+      'a webhook that was dialled just before, though something came from it, until ten seconds have passed',
+      [dialled(950, 951, { segments: 4 })],
+      11_000,
+    ],
+    ['no webhook that was dialled just before and has answered', [dialled(550, 800, { segments: 4 })], 1400],
+    [
+      'no etcd to which it speaks seldom, wherever that listens',
+      [
+        dialled(950, 951, { segments: 4, peer: '10.0.0.9:4001' }),
+        dialled(950, 951, { segments: 4, peer: '[::1]:2379' }),
+      ],
+      1400,
+    ],
     ['no webhook that was asked nothing since it answered', [dialled(100, 100)], 1400],
     ['no webhook that has been silent for long', [dialled(-9000, -9500)], 1400],
     ['no client that is gone and takes nothing', [client(-3000, -9000, { unsent: 5 })], 1400],
@@ -114,6 +128,7 @@ describe('endingSlowStop', () => {
   for (const [title, connections, endedAtMs] of rows) {
     it(`waits for ${title}`, async () => {
       const server = slowServer();
+      server.enter('a'.repeat(64), ['kube-apiserver', '--etcd-servers=https://10.0.0.9:4001,https://10.0.0.8:4001']);
       server.connections = [QUIET_WATCH, ...connections];
       assert.deepEqual(await stop(server), [['TERM', endedAtMs]]);
     });

@@ -8,7 +8,7 @@
 import { AppError, messageOf } from '../../common/errors/app-error.ts';
 import type { Component } from '../../common/names/names.ts';
 import { showConnections } from '../process/connections.ts';
-import { type ProcessTimes, processTimes } from '../process/process-times.ts';
+import { argumentsOf, type ProcessTimes, processTimes } from '../process/process-times.ts';
 import { heldSockets, listeningSockets } from '../process/sockets.ts';
 import type { TransactionDeps } from '../stage/transaction.ts';
 import { callsUnderWay } from './calls-under-way.ts';
@@ -23,6 +23,8 @@ export interface ServingProcess {
   startTicks: number;
   /** The sockets on which it listened, with their ports. */
   listeners: ReadonlyMap<string, number>;
+  /** Ports of the etcd that its arguments name. */
+  etcdPorts: ReadonlySet<number>;
 }
 
 const LOOK_EVERY_MS = 100;
@@ -42,7 +44,8 @@ export async function seeServing(
   if (startTicks === undefined) return undefined;
   const held = await heldSockets(layout, pid);
   const listeners = new Map([...(await listeningSockets(layout, pid))].filter(([inode]) => held.has(inode)));
-  return listeners.size === 0 ? undefined : { pid, startTicks, listeners };
+  if (listeners.size === 0) return undefined;
+  return { pid, startTicks, listeners, etcdPorts: etcdPortsOf(await argumentsOf(layout, pid)) };
 }
 
 /**
@@ -77,6 +80,16 @@ export async function endingSlowStop<T>(
   }
 }
 
+/** Of --etcd-servers and --etcd-servers-overrides, and the default; a URL without a port has none of use here. */
+function etcdPortsOf(argv: readonly string[]): ReadonlySet<number> {
+  const values = argv.flatMap((word, at) => {
+    const [, inline] = /^--etcd-servers(?:-overrides)?(?:=(.*))?$/.exec(word) ?? [];
+    return word.startsWith('--etcd-servers') ? [inline ?? argv[at + 1] ?? ''] : [];
+  });
+  const ports = values.flatMap((value) => [...value.matchAll(/:([0-9]+)(?=[,;/]|$)/g)].map(([, port]) => Number(port)));
+  return new Set([2379, ...ports]);
+}
+
 async function endOnceQuiet(
   deps: EndingDeps,
   component: Component,
@@ -98,7 +111,8 @@ async function endOnceQuiet(
     const nowMs = clock.nowMs();
     const load = before === undefined ? 1 : (times.usedMs - before.usedMs) / Math.max(1, nowMs - at);
     const connections = all.filter(({ inode }) => held.has(inode));
-    const why = callsUnderWay({ connections, ports, closedForMs: nowMs - closedAtMs, load });
+    const { etcdPorts } = process;
+    const why = callsUnderWay({ connections, ports, etcdPorts, closedForMs: nowMs - closedAtMs, load });
     if (why === undefined) break;
     [before, at] = [times, nowMs];
     await clock.sleep(LOOK_EVERY_MS, signal);

@@ -15,6 +15,8 @@ export interface FakeConnection {
   peer: string;
   unread?: number;
   unsent?: number;
+  /** Segments with bytes that it has sent; default 100. */
+  segments?: number;
   sentAtMs: number;
   receivedAtMs: number;
 }
@@ -142,11 +144,13 @@ export class FakeServer {
   }
 
   #ss(): string {
-    const lines = this.connections.map(({ local, peer, unread = 0, unsent = 0, sentAtMs, receivedAtMs }, at) => {
-      const age = (name: string, atMs: number) => (this.#nowMs === atMs ? '' : ` ${name}:${this.#nowMs - atMs}`);
-      const ages = `${age('lastsnd', sentAtMs)}${age('lastrcv', receivedAtMs)}${age('lastack', sentAtMs)}`;
-      return `ESTAB ${unread} ${unsent} ${local} ${peer} ino:${200 + at} sk:1 <->\n\t ts sack cubic rto:204 rtt:0.1/0.1${ages}\n`;
-    });
+    const lines = this.connections.map(
+      ({ local, peer, unread = 0, unsent = 0, segments = 100, sentAtMs, receivedAtMs }, at) => {
+        const age = (name: string, atMs: number) => (this.#nowMs === atMs ? '' : ` ${name}:${this.#nowMs - atMs}`);
+        const ages = `${age('lastsnd', sentAtMs)}${age('lastrcv', receivedAtMs)}${age('lastack', sentAtMs)}`;
+        return `ESTAB ${unread} ${unsent} ${local} ${peer} ino:${200 + at} sk:1 <->\n\t ts sack cubic rto:204 rtt:0.1/0.1 data_segs_out:${segments}${ages}\n`;
+      },
+    );
     return lines.join('');
   }
 }

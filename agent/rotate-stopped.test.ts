@@ -35,7 +35,15 @@ describe('rotate, when the agent is stopped', () => {
   });
 
   const before: Checkpoint[] = ['permitted'];
-  const between: Checkpoint[] = ['switching', 'link-switched', 'file-written', 'switched', 'reloaded'];
+  const between: Checkpoint[] = [
+    'switching',
+    'link-switched',
+    'file-written',
+    'switched',
+    'nudge-moved',
+    'nudged',
+    'reloaded',
+  ];
   const later: Checkpoint[] = ['dependant-stopped', 'restart-begun', 'member-updated', 'unit-restarted', 'verifying'];
   for (const at of [...before, ...between, ...later]) {
     it(`goes all the way back when it is stopped at ${at}, without a verdict`, async () => {

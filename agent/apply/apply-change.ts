@@ -8,6 +8,7 @@ import { showProcess } from '../process/show-process.ts';
 import { advanceChange } from '../stage/change-journal.ts';
 import { type ChangeRecord, withComponent } from '../stage/change-record.ts';
 import { inspectFile, isState } from '../stage/file-state.ts';
+import { nudgeWatchers } from '../stage/nudge-watchers.ts';
 import type { StagedChange } from '../stage/stage-change.ts';
 import type { TransactionDeps } from '../stage/transaction.ts';
 import { currentLink } from '../stage/version-folder.ts';
@@ -33,8 +34,8 @@ export interface AppliedChange {
 
 /**
  * Per component switches the link, which changes all keys and certificates together, and then writes the files that refer to it:
- * a file never names a certificate that is not there. Then systemd reads its units again. Manifests of static pods are left to the
- * stage restart, since kubelet takes them up at once.
+ * a file never names a certificate that is not there. Then those that watch files of the version before are nudged, and systemd reads
+ * its units again. Manifests of static pods are left to the stage restart, since kubelet takes them up at once.
  *
  * After an error the change has to be given to undoChange, which discards it when nothing was switched.
  *
@@ -60,6 +61,8 @@ export async function applyChange(
   for (const component of staged.change.components) await applyComponent(deps, component, record);
   record = await advanceChange(layout, record, { name: 'switched', permitId });
   await deps.checkpoint('switched');
+  // keys and certificates are all new by now: a process reads all of them at the first event
+  for (const { folder } of record.components) await nudgeWatchers(deps, folder, 'forward');
   await runChecked(deps.run, ['systemctl', 'daemon-reload']);
   await deps.checkpoint('reloaded');
   deps.log.info('change applied', { changeId: record.changeId, permitId, state: record.state.name });

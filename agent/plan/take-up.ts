@@ -16,7 +16,8 @@ const own: Row = { since: 'any', files: ['probe-client'] };
 /** KCM and scheduler share their serving and client code (k8s.io/apiserver, client-go). */
 const manager: readonly Row[] = [
   own,
-  // serving and callers' CAs: dynamiccertificates polls each minute since 1.17, watches since 1.23 (reference/pki.md 3.5);
+  // serving and callers' CAs: dynamiccertificates polls each minute since 1.17, watches since 1.23 (reference/pki.md 3.5), and needs
+  // a nudge then, see stage/nudge-watchers.ts; its code of 1.23.17 and 1.36.2 showed each switch within 0.6 s, without it never;
   // client: files that a kubeconfig names, client-go since kubernetes@a493c8da9, first in 1.19
   { since: 19, files: ['serving', 'client', 'client-ca.crt', 'front-proxy-ca.crt'] },
   // static: root-ca.crt is read once into the publisher of kube-root-ca.crt; apiserver-ca.crt see below
@@ -29,7 +30,8 @@ const manager: readonly Row[] = [
 const table: Readonly<Record<Exclude<Component, 'etcd'>, readonly Row[]>> = {
   'kube-apiserver': [
     own,
-    // measured on 1.20.2: serving 22 s, client-ca-file 48 to 60 s; on 1.36.2 1 s each (reference/pki.md "measured")
+    // measured on 1.20.2: serving 22 s, client-ca-file 48 to 60 s; on 1.36.2 1 s each (reference/pki.md "measured"), there with
+    // files that were replaced where they were
     { since: 17, files: ['serving', 'client-ca.crt', 'front-proxy-ca.crt'] },
     // read at each new handshake with etcd (tls.Config.GetClientCertificate of etcd's client, reference/pki.md 3.5)
     { since: 17, files: ['etcd-client'] },

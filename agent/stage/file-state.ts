@@ -63,14 +63,21 @@ export function sha256(content: Uint8Array): string {
 
 /** Removes what a crash between writing aside and renaming left beside a path (see common/files/durable.ts). */
 export async function sweepAsides(path: string): Promise<void> {
-  const folder = dirname(path);
-  const prefix = `.${basename(path)}.kube-mtls-`;
+  await sweep(dirname(path), basename(path));
+}
+
+/** As {@link sweepAsides}, beside every path in a folder of ours. */
+export async function sweepFolder(folder: string): Promise<void> {
+  await sweep(folder);
+}
+
+async function sweep(folder: string, beside?: string): Promise<void> {
   const entries = await opendir(folder).catch(absent);
   if (entries === undefined) return;
   // one by one: the folder may be somebody else's, who can fill it
   for await (const { name } of entries) {
-    const rest = name.startsWith(prefix) ? name.slice(prefix.length) : '';
-    if (/^[0-9a-f]{12}$/.test(rest)) await rm(join(folder, name), { force: true });
+    const [, of] = /^\.(.+)\.kube-mtls-[0-9a-f]{12}$/.exec(name) ?? [];
+    if (of !== undefined && of === (beside ?? of)) await rm(join(folder, name), { force: true });
   }
 }
 

@@ -82,13 +82,17 @@ export const SCENARIOS: Record<string, Scenario> = {
   'of every kind of process is undone': { from: 'undoing', flow: hopeless, make: makeMixedNode, kept: fallback },
 };
 
-/** Runs a flow and lets the process die at one step: from there on nothing of it ever runs again. */
-export async function runUntil(node: FakeNode, flow: Flow, at: number): Promise<string[]> {
+/**
+ * Runs a flow and lets the process die at one step: from there on nothing of it ever runs again.
+ *
+ * @param at number of the step, or name of the first such step
+ */
+export async function runUntil(node: FakeNode, flow: Flow, at: number | string): Promise<string[]> {
   const seen: string[] = [];
   const died = Promise.withResolvers<void>();
   const step: Step = (name) => {
     seen.push(name);
-    if (seen.length < at) return Promise.resolve();
+    if (typeof at === 'string' ? name !== at : seen.length < at) return Promise.resolve();
     died.resolve();
     return new Promise(() => {});
   };

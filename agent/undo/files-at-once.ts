@@ -7,6 +7,7 @@ import promises from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 
 const PLAIN = [
+  'link',
   'lstat',
   'mkdir',
   'mkdtemp',

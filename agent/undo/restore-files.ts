@@ -7,13 +7,14 @@ import type { Component } from '../../common/names/names.ts';
 import { advanceChange, changeFolder, evidenceFolder } from '../stage/change-journal.ts';
 import type { ChangeRecord, ComponentRecord, FileRecord } from '../stage/change-record.ts';
 import { absent, type FileState, inspectFile, isState, sha256, sweepAsides } from '../stage/file-state.ts';
+import { nudgeWatchers } from '../stage/nudge-watchers.ts';
 import type { TransactionDeps } from '../stage/transaction.ts';
 import { currentLink } from '../stage/version-folder.ts';
 
 /**
  * Restores in the reverse order of apply: what refers to the new certificates goes first, the link last. What somebody else wrote
- * meanwhile is kept as evidence before it is replaced. Manifests of static pods are left to {@link restoreManifests}, since that
- * restarts the pod. May be repeated after a crash at any point.
+ * meanwhile is kept as evidence before it is replaced. In the end those that watch the new files are nudged. Manifests of static
+ * pods are left to {@link restoreManifests}, since that restarts the pod. May be repeated after a crash at any point.
  *
  * @param record - in state undoing
  * @returns the record with the foreign files noted
@@ -29,6 +30,8 @@ export async function restoreFiles(deps: TransactionDeps, record: ChangeRecord):
     await sweepAsides(currentLink(component.folder));
     at = await restoreLink(deps, at, component);
   }
+  // also when the links were back before a crash: who watches the new version may not know yet
+  for (const { folder } of record.components) await nudgeWatchers(deps, folder, 'back');
   return at;
 }
 

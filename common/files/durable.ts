@@ -111,6 +111,6 @@ function isGiven({ uid, gid }: Ownership): boolean {
 }
 
 /** A name beside the file that no glob for *.conf, *.yaml or a manifest folder takes up. */
-function asideOf(path: string): string {
+export function asideOf(path: string): string {
   return join(dirname(path), `.${basename(path)}.kube-mtls-${randomBytes(6).toString('hex')}`);
 }

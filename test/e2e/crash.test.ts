@@ -9,7 +9,8 @@ const PKI = '/etc/kube-mtls/pki';
 const DROP_IN = '/etc/systemd/system/kube-mtls-agent.service.d/crash.conf';
 /** Those of the undo take two deaths each, so a real cluster sees some of them; agent/undo/crash.test.ts walks all. */
 const FORWARD = CHECKPOINTS.slice(0, CHECKPOINTS.indexOf('staging-removed')).filter(
-  (name) => name !== 'manifest-written', // these are units
+  // these are units; and nobody watches an earlier version, there is none
+  (name) => name !== 'manifest-written' && name !== 'nudge-linked' && name !== 'nudge-moved',
 );
 const BACK = ['undoing', 'link-restored', 'unit-restored'] as const;
 

@@ -11,6 +11,7 @@ import { logLoudly } from '../lab/log-loudly.ts';
 import { Operator } from '../lab/operator.ts';
 import { makeKubernetes } from '../lab/packages.ts';
 import { startProbers } from '../lab/probers.ts';
+import { assertNothingLeft, assertVerified } from './verified.ts';
 
 const say = (text: string) => console.log(`# ${text}`);
 /** Longer than the slowest: an API server that waits for its permit, restarts and is watched by its peers. */
@@ -32,7 +33,6 @@ for n in $(seq 100000); do
   kubectl delete pod load-$n --grace-period=0 --force --wait=false >/dev/null 2>&1
   timeout 1 bash -c 'exec 3<>/dev/tcp/127.0.0.1/6443' || true
 done`;
-const CHECKS = ['UNIT', 'JOURNAL', 'HANDSHAKE', 'CLUSTER'].map((kind) => `CHECK_KIND_${kind}`);
 
 /** A cluster that is being adopted, for tests to look into. */
 export class Adoption {
@@ -60,8 +60,8 @@ export class Adoption {
     const lab = await Lab.open(say);
     try {
       const cluster = await start(lab);
-      const { controlPlane } = cluster;
-      const options = { cluster: 'adopted', apiEndpoint: `${controlPlane.ip}:6443`, peerWatch: '5s' };
+      const { controlPlane, endpoint } = cluster;
+      const options = { cluster: 'adopted', apiEndpoint: endpoint, peerWatch: '5s' };
       await startServer(controlPlane, { ...options, adopt: '/etc/kubernetes/pki' });
       return new Adoption(lab, cluster, await Operator.of(controlPlane));
     } catch (error) {
@@ -102,25 +102,7 @@ export function adoptionTests(name: string, start: (lab: Lab) => Promise<Cluster
       for (const { host, role } of cluster.hosts) {
         if (!joined.has(host.name)) await joinNode(cluster.controlPlane, host, { role });
       }
-      for (const [node, components] of Object.entries(cluster.components)) {
-        for (const component of components) {
-          const {
-            restarts = 0,
-            reloads = 0,
-            checks = [],
-          } = await view.until(node, component, ['VERIFIED'], VERIFIED_MS);
-          say(`${node} ${component} is VERIFIED: ${restarts} restarts, ${reloads} live`);
-          for (const kind of component === 'admin' ? CHECKS.slice(2) : CHECKS) {
-            const check = checks.find((each) => each.kind === kind);
-            assert.equal(
-              check?.result,
-              'CHECK_RESULT_PASSED',
-              `${node} ${component} ${kind}: ${JSON.stringify(check)}`,
-            );
-            assert.ok((check?.evidence ?? []).length > 0, `${node} ${component} ${kind} has no evidence`);
-          }
-        }
-      }
+      await assertVerified(cluster, view, VERIFIED_MS, say);
       assert.match(await nodesOf(cluster), / Ready /);
     });
 
@@ -135,12 +117,7 @@ export function adoptionTests(name: string, start: (lab: Lab) => Promise<Cluster
       }
     });
 
-    it('has nothing left to do', async () => {
-      for (const { host } of adoption().cluster.hosts) {
-        const plan = await host.run(['kube-mtls-agent', 'plan']);
-        assert.equal(plan.code, 0, `${host.name}: ${plan.stdout}${plan.stderr}`);
-      }
-    });
+    it('has nothing left to do', () => assertNothingLeft(adoption().cluster));
 
     it('leaves the service account keys alone', () => {
       const { controlPlane } = adoption().cluster;
@@ -151,10 +128,10 @@ export function adoptionTests(name: string, start: (lab: Lab) => Promise<Cluster
 
     it('finds nothing wrong in the logs of the healthy cluster under load', async () => {
       const { cluster, operator } = adoption();
-      const { controlPlane, kubelet: worker, logPath } = cluster;
+      const { controlPlane } = cluster;
       await logLoudly(cluster);
       const sinceMs = Date.now();
-      const probers = startProbers({ controlPlane, worker, logPath });
+      const probers = startProbers(cluster);
       try {
         await controlPlane.sh(LOAD, LOAD_MS * 2);
       } finally {

@@ -51,7 +51,7 @@ describe('certificates that live ten minutes', () => {
     cluster = await startUnitCluster(lab);
     const { controlPlane } = cluster;
     await startServer(controlPlane, {
-      ...{ cluster: 'renewal', apiEndpoint: `${controlPlane.ip}:6443`, adopt: '/etc/kubernetes/pki' },
+      ...{ cluster: 'renewal', apiEndpoint: cluster.endpoint, adopt: '/etc/kubernetes/pki' },
       ...{ peerWatch: '5s', settings: LIFETIMES },
     });
     operator = await Operator.of(controlPlane);
@@ -108,10 +108,9 @@ describe('certificates that live ten minutes', () => {
 
   const period = MINUTES === undefined ? 'for one life' : `for ${MINUTES} minutes`;
   it(`renew by themselves ${period}, without a failed verification and without a refused client`, async () => {
-    const { controlPlane, kubelet: worker, logPath } = cluster;
     const [serialsBefore, pidsBefore, countsBefore] = [await issued(), await pids(), await counts()];
     const startedAtMs = Date.now();
-    probers = startProbers({ controlPlane, worker, logPath });
+    probers = startProbers(cluster);
     await delay(MINUTES === undefined ? LIFE_MS : Number(MINUTES) * 60_000);
     await settled();
     const minutes = (Date.now() - startedAtMs) / 60_000;

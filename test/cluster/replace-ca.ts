@@ -12,15 +12,11 @@ import { Operator } from '../lab/operator.ts';
 import { makeKubernetes } from '../lab/packages.ts';
 import type { ProbeReport } from '../lab/probe-clients.ts';
 import { assertServed, probeTable, startProbers } from '../lab/probers.ts';
+import { PHASES, RootChange } from '../lab/root-change.ts';
+import { assertNewCaAlone } from './verified.ts';
 
 const say = (text: string) => console.log(`# ${text}`);
 const PHASE_MS = 900_000;
-
-interface Rotation {
-  phase?: string;
-  complete?: boolean;
-  waitingFor?: string[];
-}
 
 /** Declares the tests of moving a cluster from its own CAs to new ones. */
 export function replaceCaTests(name: string, start: (lab: Lab) => Promise<Cluster>): void {
@@ -36,7 +32,7 @@ export function replaceCaTests(name: string, start: (lab: Lab) => Promise<Cluste
       lab = await Lab.open(say);
       cluster = await start(lab);
       const { controlPlane } = cluster;
-      const options = { cluster: 'replaced', apiEndpoint: `${controlPlane.ip}:6443`, peerWatch: '5s' };
+      const options = { cluster: 'replaced', apiEndpoint: cluster.endpoint, peerWatch: '5s' };
       await startServer(controlPlane, { ...options, trustOld: '/etc/kubernetes/pki' });
       operator = await Operator.of(controlPlane);
     });
@@ -46,45 +42,15 @@ export function replaceCaTests(name: string, start: (lab: Lab) => Promise<Cluste
       await lab?.close();
     });
 
-    async function rotation(): Promise<Rotation> {
-      return JSON.parse(await operator.call('AuthorityService/GetAuthorityRotation')).rotation ?? {};
-    }
-
-    /** Waits until the phase is complete everywhere, telling what it waits for, and begins the next. */
-    async function advance(phase: string): Promise<void> {
-      const endMs = Date.now() + PHASE_MS;
-      let told = '';
-      for (;;) {
-        const now = await rotation();
-        assert.equal(now.phase, `ROTATION_PHASE_${phase}`);
-        // the last kubelet makes API servers verify kubelets, which changes them once more: the phase may open again
-        if (now.complete === true && (await wasAdvanced(phase))) return say(`phase ${phase} is complete`);
-        const waiting = (now.waitingFor ?? []).join('; ');
-        if (waiting !== told) say(`phase ${phase} waits for: ${waiting}`);
-        told = waiting;
-        assert.ok(Date.now() < endMs, `phase ${phase} is not complete: ${waiting}`);
-        await delay(2000);
-      }
-    }
-
-    async function wasAdvanced(phase: string): Promise<boolean> {
-      try {
-        await operator.call('AuthorityService/AdvanceAuthorityRotation', { from: `ROTATION_PHASE_${phase}` });
-        return true;
-      } catch (error) {
-        if (error instanceof Error && error.message.includes('is not complete')) return false;
-        throw error;
-      }
-    }
-
     it('goes through trust, reissue and drop, and nobody is refused', async () => {
-      const { controlPlane, kubelet: worker, logPath } = cluster;
+      const { controlPlane } = cluster;
       const files = new Map(cluster.hosts.map(({ host }) => [host.name, listFiles(host)]));
-      probers = startProbers({ controlPlane, worker, logPath });
+      probers = startProbers(cluster);
       for (const { host, role } of cluster.hosts) await joinNode(controlPlane, host, { role });
-      for (const phase of ['TRUST', 'REISSUE', 'DROP'] as const) await advance(phase);
+      const change = new RootChange(operator, say);
+      for (const phase of PHASES) await change.advance(phase, PHASE_MS);
       const view = new FleetView(operator);
-      assert.equal((await rotation()).phase, undefined, 'the change of roots is not at its end');
+      await change.assertEnded();
       for (const [node, components] of Object.entries(cluster.components)) {
         for (const component of components) await view.until(node, component, ['VERIFIED'], 240_000);
       }
@@ -103,26 +69,6 @@ export function replaceCaTests(name: string, start: (lab: Lab) => Promise<Cluste
       assert.match(await nodesOf(cluster), / Ready /);
     });
 
-    it('serves and trusts the new CA alone', async () => {
-      const { controlPlane, hosts } = cluster;
-      const old = '/etc/kubernetes/pki';
-      const served = await controlPlane.run([
-        'curl',
-        '-s',
-        '--cacert',
-        `${old}/ca.crt`,
-        `https://${controlPlane.ip}:6443/readyz`,
-      ]);
-      assert.equal(served.code, 60, 'the API server still serves a certificate of the old CA');
-      const client = ['--cert', `${old}/apiserver-kubelet-client.crt`, '--key', `${old}/apiserver-kubelet-client.key`];
-      const known = await controlPlane.sh(
-        `curl -sk -o /dev/null -w '%{http_code}' ${client.join(' ')} https://${controlPlane.ip}:6443/apis`,
-      );
-      assert.equal(known, '401', 'the API server still believes a certificate of the old CA');
-      for (const { host } of hosts) {
-        const plan = await host.run(['kube-mtls-agent', 'plan']);
-        assert.equal(plan.code, 0, `${host.name}: ${plan.stdout}${plan.stderr}`);
-      }
-    });
+    it('serves and trusts the new CA alone', () => assertNewCaAlone(cluster));
   });
 }

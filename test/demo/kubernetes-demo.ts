@@ -9,7 +9,7 @@ export async function runKubernetesDemo(lab: Lab, say: (text: string) => void): 
   const cp1 = await lab.boot('cp1', '10.77.0.10');
   const w1 = await lab.boot('w1', '10.77.0.11');
   say('starting Kubernetes: plaintext etcd, certificates by kubeadm');
-  await startKubernetes(cp1, w1);
+  await startKubernetes({ controlPlanes: [cp1], worker: w1, endpoint: `${cp1.ip}:6443` });
   console.log(await nodes(cp1));
   say('installing and starting the CA server on cp1, adopting /etc/kubernetes/pki');
   const printed = await startServer(cp1, {

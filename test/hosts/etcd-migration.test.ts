@@ -1,4 +1,4 @@
-/** A plaintext etcd cluster of three members becomes mutual TLS while somebody writes to it ten times a second. */
+/** A plaintext etcd cluster of three members becomes mutual TLS, and then gets a new CA, while somebody writes to it ten times a second. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -6,10 +6,12 @@ import type { Beside } from '../lab/beside.ts';
 import { startPlainEtcd } from '../lab/etcd-cluster.ts';
 import { startWriter, writerTable } from '../lab/etcd-writer.ts';
 import { buildPackages, joinNode, startServer } from '../lab/fleet.ts';
+import { FleetSteps } from '../lab/fleet-steps.ts';
 import { FleetView } from '../lab/fleet-view.ts';
 import type { Host } from '../lab/host.ts';
 import { Lab } from '../lab/lab.ts';
 import { Operator } from '../lab/operator.ts';
+import { PHASES, RootChange } from '../lab/root-change.ts';
 import type { WriterReport } from '../lab/write-etcd.ts';
 
 /**
@@ -17,6 +19,12 @@ import type { WriterReport } from '../lab/write-etcd.ts';
  * (etcd documentation, "Tuning"). A leader that is stopped in order hands over before.
  */
 const ELECTION_MS = 3000;
+/** One member after another is restarted in each phase: half a minute each, and as much again on a busy machine. */
+const PHASE_MS = 300_000;
+
+const PKI = '/etc/kube-mtls/pki/etcd/current';
+
+const say = (text: string) => console.log(`# ${text}`);
 
 describe('a plaintext etcd cluster under load', () => {
   let lab: Lab;
@@ -25,7 +33,6 @@ describe('a plaintext etcd cluster under load', () => {
   const hosts: Host[] = [];
 
   before(async () => {
-    const say = (text: string) => console.log(`# ${text}`);
     await buildPackages(say);
     lab = await Lab.open(say);
     for (const [name, ip] of [
@@ -43,26 +50,78 @@ describe('a plaintext etcd cluster under load', () => {
     await lab?.close();
   });
 
-  it('becomes mutual TLS without losing an acknowledged write or its leader for longer than an election', async () => {
-    const [e1, e2, e3] = hosts;
-    assert.ok(e1 !== undefined && e2 !== undefined && e3 !== undefined);
-    writer = startWriter([e1, e2, e3]);
-    await startServer(e1, { cluster: 'writer', apiEndpoint: `${e1.ip}:6443`, peerWatch: '3s' });
-    operator = await Operator.of(e1);
-    const view = new FleetView(operator);
-    for (const host of hosts) await joinNode(e1, host, { role: host === e1 ? 'control-plane' : 'etcd' });
-    for (const host of hosts) await view.until(host.name, 'etcd', ['VERIFIED'], 240_000);
-    await delay(3000); // a few writes more, all over mutual TLS
-    const report = await writer.stop();
-    writer = undefined;
-    console.log(writerTable(report));
+  /** Writes while the cluster is changed, and a little longer; nothing may be lost, nor the leader for longer than an election. */
+  async function writesThrough(change: () => Promise<void>): Promise<WriterReport> {
+    writer = startWriter(members());
+    let report: WriterReport;
+    try {
+      await change();
+      await delay(3000); // a few writes more, all over mutual TLS
+    } finally {
+      report = await writer.stop();
+      writer = undefined;
+      console.log(writerTable(report));
+    }
     assert.ok(report.acknowledged > 200, 'too few writes to prove anything');
-    assert.ok(report.overTls > 20, 'no write went over mutual TLS');
     assert.equal(report.lost, 0);
     assert.ok(report.longestWithoutLeaderMs <= ELECTION_MS, `${report.longestWithoutLeaderMs} ms without a leader`);
-    for (const { name, ip } of hosts) {
+    return report;
+  }
+
+  function members(): [Host, Host, Host] {
+    const [e1, e2, e3] = hosts;
+    assert.ok(e1 !== undefined && e2 !== undefined && e3 !== undefined);
+    return [e1, e2, e3];
+  }
+
+  it('becomes mutual TLS without losing an acknowledged write or its leader for longer than an election', async () => {
+    const [e1, e2, e3] = members();
+    const report = await writesThrough(async () => {
+      await startServer(e1, { cluster: 'writer', apiEndpoint: `${e1.ip}:6443`, peerWatch: '3s' });
+      operator = await Operator.of(e1);
+      const view = new FleetView(operator);
+      for (const host of hosts) await joinNode(e1, host, { role: host === e1 ? 'control-plane' : 'etcd' });
+      for (const host of hosts) await view.until(host.name, 'etcd', ['VERIFIED'], 240_000);
+    });
+    assert.ok(report.overTls > 20, 'no write went over mutual TLS');
+    for (const { name, ip } of [e1, e2, e3]) {
       const plain = await e1.run(['curl', '-s', '-m', '5', `http://${ip}:2379/health`]);
       assert.doesNotMatch(plain.stdout, /"health"/, `${name} still speaks plaintext`);
     }
   });
+
+  it('gets a new CA without losing an acknowledged write or its leader for longer than an election', async () => {
+    const [e1] = members();
+    await e1.sh(`mkdir /root/old; cp ${PKI}/client-ca.crt ${PKI}/healthcheck-client.* /root/old/`);
+    const steps = new FleetSteps(operator, say);
+    const wanted = Object.fromEntries(hosts.map(({ name }) => [name, ['etcd'] as const]));
+    await steps.untilVerified(wanted, PHASE_MS);
+    const report = await writesThrough(async () => {
+      const change = new RootChange(operator, say);
+      await change.begin(e1, ['etcd']);
+      for (const phase of PHASES)
+        await change.advance(phase, PHASE_MS, async () => void (await steps.unfinished(wanted)));
+      await change.assertEnded();
+      await steps.untilVerified(wanted, PHASE_MS);
+    });
+    assert.equal(report.overTls, report.acknowledged, 'a write went over plaintext');
+    for (const host of hosts) await assertNewCaAlone(e1, host);
+  });
+
+  /** The member believes its own new credentials, shows a certificate that the old root does not know, and refuses an old caller. */
+  async function assertNewCaAlone(e1: Host, host: Host): Promise<void> {
+    const { name, ip } = host;
+    const ask = (roots: string, client: string) => {
+      const files = ['--cacert', `${roots}/client-ca.crt`, '--cert', `${client}/healthcheck-client.crt`];
+      const key = ['--key', `${client}/healthcheck-client.key`];
+      return e1.run(['curl', '-sS', '-m', '5', ...files, ...key, `https://${ip}:2379/health`]);
+    };
+    assert.match((await ask(PKI, PKI)).stdout, /"true"/, `${name} refuses a client of the new CA`);
+    const served = await ask('/root/old', PKI);
+    assert.equal(served.code, 60, `${name} still shows a certificate of the old CA: ${served.stdout}${served.stderr}`);
+    const believed = await ask(PKI, '/root/old');
+    assert.match(believed.stderr, /alert/, `${name} still believes a client of the old CA: ${believed.stdout}`);
+    const plan = await host.run(['kube-mtls-agent', 'plan']);
+    assert.equal(plan.code, 0, `${name}: ${plan.stdout}${plan.stderr}`);
+  }
 });

@@ -27,7 +27,7 @@ export async function openE2e(): Promise<E2e> {
   try {
     const cp1 = await lab.boot('cp1', '10.77.0.10');
     const w1 = await lab.boot('w1', '10.77.0.11');
-    await startKubernetes(cp1, w1);
+    await startKubernetes({ controlPlanes: [cp1], worker: w1, endpoint: `${cp1.ip}:6443` });
     await startServer(cp1, {
       cluster: 'e2e',
       apiEndpoint: `${cp1.ip}:6443`,

@@ -159,6 +159,7 @@ async function waitForSystemd(nspawnPid: number, folder: string): Promise<number
 async function takeAway(name: string, nspawnPid: number, leaderPid: number, folder: string): Promise<void> {
   for (const pid of [leaderPid, nspawnPid]) if (pid > 0) killQuietly(pid);
   for (let turn = 0; turn < 100 && existsSync(`/proc/${nspawnPid}`); turn++) await delay(50);
+  await endBeside(`km-${name}`);
   const root = join(folder, 'root');
   const gone = await runCommand(['umount', root]);
   if (gone.code !== 0) await runCommand(['umount', '-l', root]);
@@ -182,8 +183,16 @@ async function clearLeftovers(): Promise<void> {
   const { stdout: spaces } = await runCommand(['ip', 'netns', 'list']);
   for (const line of spaces.split('\n')) {
     const space = line.split(' ')[0] ?? '';
-    if (space.startsWith('km-')) await runCommand(['ip', 'netns', 'del', space]);
+    if (!space.startsWith('km-')) continue;
+    await endBeside(space);
+    await runCommand(['ip', 'netns', 'del', space]);
   }
+}
+
+/** Ends what runs beside a host in its network, as a load balancer. */
+async function endBeside(space: string): Promise<void> {
+  const { stdout } = await runCommand(['ip', 'netns', 'pids', space]);
+  for (const pid of stdout.split('\n')) if (pid !== '') killQuietly(Number(pid));
 }
 
 function killQuietly(pid: number): void {

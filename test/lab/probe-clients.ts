@@ -19,6 +19,8 @@ export interface ProbeCount {
   refused: { atMs: number; why: string }[];
   /** Not reached, or not ready: connection refused or reset, no answer in time, 5xx. */
   away: { atMs: number; why: string }[];
+  /** The longest time without an answer, milliseconds. */
+  longestGapMs: number;
   /** For leases: the longest time between two renewals that was seen, milliseconds. */
   oldestMs: number;
 }
@@ -105,7 +107,8 @@ async function probe(
   renewTime: boolean,
   signal: AbortSignal,
 ): Promise<ProbeCount> {
-  const count: ProbeCount = { asked: 0, answered: 0, refused: [], away: [], oldestMs: 0 };
+  const count: ProbeCount = { asked: 0, answered: 0, refused: [], away: [], longestGapMs: 0, oldestMs: 0 };
+  let answeredMs = Date.now();
   let last = '';
   let lastSeenMs = 0;
   while (!signal.aborted) {
@@ -116,7 +119,10 @@ async function probe(
       if (status === 401 || status === 403) count.refused.push({ atMs, why: `${status} ${body.slice(0, 200)}` });
       else if (status >= 500) count.away.push({ atMs, why: `${status} ${body.slice(0, 300)}` });
       else if (status !== 200) count.refused.push({ atMs, why: `${status} ${body.slice(0, 200)}` });
-      else count.answered++;
+      else {
+        count.answered++;
+        answeredMs = noteGap(count, answeredMs);
+      }
       if (renewTime && status === 200) {
         const renewed = String(JSON.parse(body).spec.renewTime);
         if (renewed !== last && last !== '') {
@@ -131,7 +137,15 @@ async function probe(
     }
     await pause(atMs + EVERY_MS - Date.now(), signal);
   }
+  noteGap(count, answeredMs);
   return count;
+}
+
+/** Returns the moment to which it counted. */
+function noteGap(count: ProbeCount, sinceMs: number): number {
+  const nowMs = Date.now();
+  count.longestGapMs = Math.max(count.longestGapMs, nowMs - sinceMs);
+  return nowMs;
 }
 
 /** Notes when the API server itself is away, whatever the certificates. */

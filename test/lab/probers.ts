@@ -1,24 +1,14 @@
 /** Clients of a cluster's API server of every kind, calling five times a second while a cluster is changed; see probe-clients.ts. */
 import assert from 'node:assert/strict';
 import { Beside } from './beside.ts';
+import type { Cluster } from './clusters.ts';
 import type { Host } from './host.ts';
 import type { ProbeCount, ProbeReport } from './probe-clients.ts';
 import { restartWindows } from './restart-windows.ts';
 
-/** What is called. */
-export interface ProbersOptions {
-  /** Host of the control plane. */
-  controlPlane: Host;
-  /** Host with the kubelet whose lease and logs are asked for. */
-  worker: Host;
-  /** Path at the API server that leads to that kubelet. */
-  logPath: string;
-}
-
-/** Starts them. */
-export function startProbers({ controlPlane, worker, logPath }: ProbersOptions): Beside<ProbeReport> {
-  const endpoint = `https://${controlPlane.ip}:6443`;
-  const words = [controlPlane.root, endpoint, worker.name, logPath, worker.root];
+/** Starts them; they call by the cluster's endpoint. */
+export function startProbers({ controlPlane, endpoint, kubelet, logPath }: Cluster): Beside<ProbeReport> {
+  const words = [controlPlane.root, `https://${endpoint}`, kubelet.name, logPath, kubelet.root];
   return Beside.start(controlPlane, 'probe-clients.ts', words);
 }
 
@@ -56,16 +46,39 @@ export async function assertServed(report: ProbeReport, hosts: readonly Host[], 
   }
 }
 
+/**
+ * Asserts that every client was answered often enough, and that none was refused at any time: behind a load balancer that asks for
+ * readiness no absence explains a refusal.
+ */
+export function assertNeverRefused({ clients }: ProbeReport, atLeast: number): void {
+  for (const [client, { refused, answered }] of Object.entries(clients)) {
+    assert.ok(answered > atLeast, `${client} was answered ${answered} times: too few to prove anything`);
+    assert.deepEqual(refused, [], `${client} was refused`);
+  }
+}
+
+/** Each call that reached nobody who was ready, one a line: when, who, why. */
+export function notReached({ clients }: ProbeReport): string[] {
+  return Object.entries(clients)
+    .flatMap(([client, { away }]) => away.map(({ atMs, why }) => ({ atMs, line: `${client}: ${why}` })))
+    .sort((one, other) => one.atMs - other.atMs)
+    .map(({ atMs, line }) => `${new Date(atMs).toISOString()} ${line}`);
+}
+
 /** The counts as a table, one line a client. */
 export function probeTable({ clients, outages }: ProbeReport): string {
-  const lines = Object.entries(clients).map(([name, { asked, answered, refused, away, oldestMs }]) => {
+  const lines = Object.entries(clients).map(([name, { asked, answered, refused, away, longestGapMs, oldestMs }]) => {
     const [refusedOutside, awayOutside] = [outside(refused, outages).length, outside(away, outages).length];
     const during = refused.length + away.length - refusedOutside - awayOutside;
-    const lease = oldestMs === 0 ? '' : `  longest time between renewals ${(oldestMs / 1000).toFixed(1)} s`;
-    return `${name.padEnd(26)} asked ${pad(asked)}  answered ${pad(answered)}  refused ${pad(refusedOutside)}  not reached ${pad(awayOutside)}  during restarts ${pad(during)}${lease}`;
+    const lease = oldestMs === 0 ? '' : `  longest time between renewals ${seconds(oldestMs)}`;
+    return `${name.padEnd(26)} asked ${pad(asked)}  answered ${pad(answered)}  refused ${pad(refusedOutside)}  not reached ${pad(awayOutside)}  during restarts ${pad(during)}  longest gap ${seconds(longestGapMs)}${lease}`;
   });
-  const away = outages.map(({ fromMs, untilMs }) => `${((untilMs - fromMs) / 1000).toFixed(1)} s`);
+  const away = outages.map(({ fromMs, untilMs }) => seconds(untilMs - fromMs));
   return [...lines, `API server away ${outages.length} times: ${away.join(', ') || 'never'}`].join('\n');
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
 }
 
 function pad(count: number): string {

@@ -1,0 +1,114 @@
+/**
+ * A cluster of three control planes behind one address, as most people run theirs: adopted through that address, then moved to new CAs,
+ * all three at once, while clients of every kind call through the load balancer.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Beside } from '../lab/beside.ts';
+import { type BalancedCluster, nodesOf, startThreeControlPlanes } from '../lab/clusters.ts';
+import { buildPackages, joinNode, startServer } from '../lab/fleet.ts';
+import { FleetSteps } from '../lab/fleet-steps.ts';
+import { FleetView } from '../lab/fleet-view.ts';
+import { Lab } from '../lab/lab.ts';
+import { Operator } from '../lab/operator.ts';
+import { makeKubernetes } from '../lab/packages.ts';
+import type { ProbeReport } from '../lab/probe-clients.ts';
+import { assertNeverRefused, notReached, probeTable, startProbers } from '../lab/probers.ts';
+import { PHASES, RootChange } from '../lab/root-change.ts';
+import { assertNewCaAlone, assertNothingLeft, assertVerified } from './verified.ts';
+
+const say = (text: string) => console.log(`# ${new Date().toISOString().slice(11, 19)} ${text}`);
+/** Sixteen components one after another, half a minute each and more on a busy machine. */
+const ADOPTED_MS = 900_000;
+/** The same, and in reissue the five and a half minutes in which clients look at their files. */
+const PHASE_MS = 1_200_000;
+const SETTLED_MS = 240_000;
+
+describe('three control planes behind one address', () => {
+  let lab: Lab;
+  let cluster: BalancedCluster;
+  let operator: Operator;
+  let steps: FleetSteps;
+  let probers: Beside<ProbeReport> | undefined;
+
+  before(async () => {
+    await makeKubernetes(say);
+    await buildPackages(say);
+    lab = await Lab.open(say);
+    cluster = await startThreeControlPlanes(lab, say);
+    say('the cluster runs');
+    const { controlPlane, endpoint } = cluster;
+    const options = { cluster: 'three', apiEndpoint: endpoint, peerWatch: '5s' };
+    await startServer(controlPlane, { ...options, adopt: '/etc/kubernetes/pki' });
+    operator = await Operator.of(controlPlane);
+    steps = new FleetSteps(operator, say);
+  });
+  after(async () => {
+    await probers?.stop().catch(() => undefined);
+    await operator?.close();
+    await lab?.close();
+  });
+
+  /** Nobody is refused while this goes on; who was not reached is told call by call. */
+  async function probedThrough(change: () => Promise<void>): Promise<void> {
+    const dealtBefore = await cluster.balancer.dealt();
+    probers = startProbers(cluster);
+    try {
+      await change();
+      await delay(3000);
+    } finally {
+      const report = await probers.stop();
+      probers = undefined;
+      console.log(notReached(report).join('\n'));
+      console.log(probeTable(report));
+      const dealt = await cluster.balancer.dealt();
+      for (const [name, count] of dealt) {
+        const own = count - (dealtBefore.get(name) ?? 0);
+        say(`${own} connections through HAProxy to ${name}`);
+        assert.ok(own > 100, `too few calls went to ${name} to prove anything`);
+      }
+      assertNeverRefused(report, 100);
+    }
+  }
+
+  /** Every component is VERIFIED, no change is left to be made on any node, and the checks have evidence. */
+  async function settled(): Promise<void> {
+    const { components, hosts } = cluster;
+    await steps.untilVerified(components, SETTLED_MS);
+    for (const { host } of hosts) {
+      const hasNoPlan = async () => (await host.run(['kube-mtls-agent', 'plan'])).code === 0;
+      await host.until('nothing to be left to do', hasNoPlan, SETTLED_MS);
+    }
+    await steps.untilVerified(components, SETTLED_MS);
+    await assertNothingLeft(cluster);
+    await assertVerified(cluster, new FleetView(operator), SETTLED_MS, say);
+    assert.match(await nodesOf(cluster), / Ready /);
+  }
+
+  it('is adopted through that address, and nobody is refused', { timeout: ADOPTED_MS * 2 }, async () => {
+    const { hosts, controlPlane, components } = cluster;
+    await probedThrough(async () => {
+      for (const { host, role } of hosts) {
+        await joinNode(controlPlane, host, { role });
+        say(`${host.name} has joined`);
+      }
+      await steps.untilVerified(components, ADOPTED_MS);
+      await settled();
+    });
+  });
+
+  it('gets new CAs, all three, and nobody is refused', { timeout: PHASE_MS * 4 }, async () => {
+    const change = new RootChange(operator, say);
+    await probedThrough(async () => {
+      await change.begin(cluster.controlPlane);
+      for (const phase of PHASES) {
+        await change.advance(phase, PHASE_MS, async () => void (await steps.unfinished(cluster.components)));
+      }
+      await change.assertEnded();
+      await settled();
+    });
+  });
+
+  it('serves and trusts the new CA alone', () => assertNewCaAlone(cluster));
+});

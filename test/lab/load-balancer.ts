@@ -54,7 +54,7 @@ export class LoadBalancer {
 }
 
 /**
- * As kubeadm's guide has it ("Options for Software Load Balancing"), but asking /readyz every half second, so that one that restarts is
+ * As kubeadm's guide has it ("Options for Software Load Balancing"), but asking /readyz every second, so that one that restarts is
  * out soon, and dialling another one at once when a connection is refused. Connections are dealt in turn.
  */
 function configuration(host: Host, backends: readonly Host[], socket: string): string {
@@ -78,7 +78,7 @@ backend apiservers
     http-check connect ssl
     http-check send meth GET uri /readyz
     http-check expect status 200
-    default-server check check-ssl verify none inter 500ms fall 2 rise 1
+    default-server check check-ssl verify none inter 1s fastinter 500ms fall 2 rise 1
 ${servers.join('\n')}
 `;
 }

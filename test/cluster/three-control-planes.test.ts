@@ -99,6 +99,7 @@ describe('three control planes behind one address', () => {
   });
 
   it('gets new CAs, all three, and nobody is refused', { timeout: PHASE_MS * 4 }, async () => {
+    assert.deepEqual(await steps.unfinished(cluster.components), [], 'it is not adopted');
     const change = new RootChange(operator, say);
     await probedThrough(async () => {
       await change.begin(cluster.controlPlane);

@@ -18,6 +18,9 @@ export function startProbers({ controlPlane, endpoint, kubelet, logPath }: Clust
  */
 const CUT_BY_ETCD = /^500 .*"message":"rpc error: code = (?:Unknown|Internal) desc = /s;
 
+/** Calls five times a second, each with its own time to wait for an answer. */
+const IN_A_ROW_MS = 4000;
+
 /** What no absence of the API server explains: while one restarts, anything may be said for a moment. */
 export function outside(seen: ProbeCount['refused'], outages: ProbeReport['outages']): ProbeCount['refused'] {
   const MARGIN_MS = 1000;
@@ -57,12 +60,24 @@ export function assertNeverRefused({ clients }: ProbeReport, atLeast: number): v
   }
 }
 
-/** Each call that reached nobody who was ready, one a line: when, who, why. */
+/** The calls that reached nobody who was ready: who, when, how many in a row, and why; one line for those in a row that met the same. */
 export function notReached({ clients }: ProbeReport): string[] {
-  return Object.entries(clients)
-    .flatMap(([client, { away }]) => away.map(({ atMs, why }) => ({ atMs, line: `${client}: ${why}` })))
-    .sort((one, other) => one.atMs - other.atMs)
-    .map(({ atMs, line }) => `${new Date(atMs).toISOString()} ${line}`);
+  const rows: { client: string; fromMs: number; untilMs: number; count: number; why: string }[] = [];
+  for (const [client, { away }] of Object.entries(clients)) {
+    for (const { atMs, why } of away) {
+      const last = rows.at(-1);
+      if (last?.client === client && last.why === why && atMs - last.untilMs < IN_A_ROW_MS) {
+        last.untilMs = atMs;
+        last.count++;
+      } else rows.push({ client, fromMs: atMs, untilMs: atMs, count: 1, why });
+    }
+  }
+  return rows
+    .sort((one, other) => one.fromMs - other.fromMs)
+    .map(({ client, fromMs, untilMs, count, why }) => {
+      const period = `${new Date(fromMs).toISOString().slice(11)} to ${new Date(untilMs).toISOString().slice(11)}`;
+      return `${period} ${client} ${count} times: ${why.trim()}`;
+    });
 }
 
 /** The counts as a table, one line a client. */

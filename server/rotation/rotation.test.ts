@@ -192,6 +192,17 @@ describe('a change of roots', () => {
     assert.match(waitingFor[0] ?? '', /^away: it is not connected/);
   });
 
+  it('does not begin while the rollout is paused, since it cannot be called off', async () => {
+    const { store, rotation } = fixture;
+    const before = await store.getRollout();
+    await store.putRollout({ ...before, paused: true, reason: 'on cp1 kube-apiserver was rolled back' });
+    const wish = { authorities: ['etcd'] as const, automatic: false };
+    await assert.rejects(rotation.start(wish, by), refused('conflict', /on cp1 .*kube-mtls rollout resume/));
+    assert.equal((await rotation.show()).record.phase, 'settled');
+    await store.putRollout(before);
+    assert.equal((await rotation.start(wish, by)).record.phase, 'trust');
+  });
+
   it('changes only what was asked for', async () => {
     const before = fixture.authorities.rootsPem('front-proxy');
     await start(false, ['kubernetes', 'etcd']);

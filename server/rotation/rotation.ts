@@ -12,7 +12,7 @@ import { nextRecord, startedRecord } from './steps.ts';
 
 /** What it needs. */
 export interface RotationDeps {
-  store: Pick<Store, 'putRotation' | 'listNodes'>;
+  store: Pick<Store, 'putRotation' | 'listNodes' | 'getRollout'>;
   authorities: ChangingAuthorities;
   clock: Clock;
   components: () => FleetComponent[];
@@ -48,7 +48,7 @@ export interface Rotation {
    * Makes new CAs and begins with the phase trust.
    *
    * @param authorities without repetitions, one at least
-   * @throws AppError conflict while one is under way
+   * @throws AppError conflict while one is under way, or while the rollout is paused: what failed would fail in every phase
    */
   start(wish: { authorities: readonly ClusterAuthority[]; automatic: boolean }, by: By): Promise<RotationView>;
   /**
@@ -130,6 +130,11 @@ export function createRotation(deps: RotationDeps): Rotation {
         const before = authorities.record();
         if (before.phase !== 'settled') {
           const text = `a change of roots is in the phase ${before.phase}: see it to its end first (kube-mtls authority status)`;
+          throw new AppError('conflict', text);
+        }
+        const { paused, reason } = await store.getRollout();
+        if (paused) {
+          const text = `the rollout is paused (${reason}): mend that, and let it go on first (kube-mtls rollout resume)`;
           throw new AppError('conflict', text);
         }
         const nowMs = clock.nowMs();

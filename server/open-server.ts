@@ -5,6 +5,7 @@ import { type Authorities, assertMade, loadAuthorities } from './authority/autho
 import type { ServerConfig } from './config/server-config.ts';
 import { databaseFile } from './config/server-layout.ts';
 import { readServerCertificate, renewServerCertificate } from './init/renew-server-certificate.ts';
+import type { ServerLimits } from './listener-limits.ts';
 import { type RunningServer, startServer } from './server.ts';
 import { openSqliteStore } from './store/sqlite-store.ts';
 import type { Store } from './store/store.ts';
@@ -18,6 +19,8 @@ export interface OpenServerOptions {
   hostname: string;
   clock: Clock;
   log: Log;
+  /** What callers may take. Default: serverLimits. */
+  limits?: ServerLimits;
 }
 
 /** A server that listens, and what it stands on. */

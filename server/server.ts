@@ -3,6 +3,7 @@ import type { Listener } from '../common/rpc/listener.ts';
 import { openListener } from '../common/rpc/listener.ts';
 import { runTasks, type Task } from '../common/run/run-tasks.ts';
 import { buildDeps, type Ground, type ServerDeps } from './build-deps.ts';
+import { type ServerLimits, serverLimits } from './listener-limits.ts';
 import { watchRotation } from './rotation/rotation.ts';
 import { registerBootstrap, registerFleet } from './services/register.ts';
 
@@ -10,6 +11,8 @@ import { registerBootstrap, registerFleet } from './services/register.ts';
 export interface ServerOptions extends Ground {
   /** The server's certificate with its chain, and its key; made or renewed when it is due. */
   certificate: () => Promise<{ certPem: string; keyPem: string }>;
+  /** What callers may take. Default: serverLimits. */
+  limits?: ServerLimits;
 }
 
 /** A server that answers. */
@@ -37,11 +40,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let serving = true;
   const register = (add: typeof registerFleet) => (server: Parameters<typeof add>[0]) =>
     add(server, deps, () => serving);
-  const bootstrap = await openListener({ ...listen.bootstrap, tls, log, register: register(registerBootstrap) });
+  const limits = options.limits ?? serverLimits(options.config);
+  const bootstrap = await openListener({
+    ...listen.bootstrap,
+    limits: limits.bootstrap,
+    tls,
+    log,
+    register: register(registerBootstrap),
+  });
   let fleet: Listener;
   try {
     fleet = await openListener({
       ...listen.fleet,
+      limits: limits.fleet,
       tls: { ...tls, clientRootsPem },
       log,
       register: register(registerFleet),

@@ -37,6 +37,12 @@ advertise:${list(options.advertise, 2)}
 #  bootstrap: "0.0.0.0:9443"
 #  fleet: "0.0.0.0:9444"
 
+# Connections at once from one address (an IPv6 /64 is one). Nodes that join behind one address take turns; agents keep
+# their connection, so where more come through one address translation or load balancer, raise fleet (4096 are all).
+#connectionsPerAddress:
+#  bootstrap: 32
+#  fleet: 1024
+
 stateFolder: ${scalar(options.stateFolder)}
 # Passphrase of the CA keys. By default the systemd credential "ca-passphrase", else /etc/kube-mtls/ca-passphrase.
 #passphraseFile: /etc/kube-mtls/ca-passphrase

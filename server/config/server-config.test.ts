@@ -21,6 +21,7 @@ describe('parseServerConfig', () => {
         dnsDomain: 'cluster.local',
       },
       listen: { bootstrap: { host: '0.0.0.0', port: 9443 }, fleet: { host: '0.0.0.0', port: 9444 } },
+      connectionsPerAddress: { bootstrap: 32, fleet: 1024 },
       advertise: ['cp1'],
       stateFolder: '/var/lib/kube-mtls-server',
       passphraseFile: undefined,
@@ -48,6 +49,7 @@ describe('parseServerConfig', () => {
     const config = parseServerConfig(
       `cluster: {name: prod.eu, apiEndpoint: "[FD00::0:1]:443", serviceCidr: "fd01::/112", dnsDomain: K8s.Example}
 listen: {bootstrap: "10.0.0.1:19443", fleet: "[::]:19444"}
+connectionsPerAddress: {bootstrap: 5, fleet: 2000}
 advertise: [10.0.0.1, CP1.example, "fd00:0::5"]
 stateFolder: /srv/ca
 passphraseFile: /run/secret

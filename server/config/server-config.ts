@@ -28,6 +28,8 @@ export interface ServerConfig {
     dnsDomain: string;
   };
   listen: { bootstrap: Endpoint; fleet: Endpoint };
+  /** Connections at once from one address (an IPv6 /64 is one). */
+  connectionsPerAddress: { bootstrap: number; fleet: number };
   /** Names and addresses of the server, for its certificate; the first is the one that nodes are told. */
   advertise: [string, ...string[]];
   stateFolder: string;
@@ -77,6 +79,14 @@ const schema = z.strictObject({
     .strictObject({
       bootstrap: text(parseEndpoint).default({ host: '0.0.0.0', port: 9443 }),
       fleet: text(parseEndpoint).default({ host: '0.0.0.0', port: 9444 }),
+    })
+    .prefault({}),
+  connectionsPerAddress: z
+    .strictObject({
+      // where many nodes that join share an address, they take turns
+      bootstrap: z.int().min(1).max(1024).default(32),
+      // a quarter of all: a whole site may come through one address, and its agents keep their connections
+      fleet: z.int().min(1).max(4096).default(1024),
     })
     .prefault({}),
   advertise: z.tuple([text(parseHost)], text(parseHost)),

@@ -1,7 +1,7 @@
 /** Who may try to enrol now: failures are counted by source and by token. */
 import { AppError } from '../../common/errors/app-error.ts';
+import { addressKey } from '../../common/rpc/address-key.ts';
 import type { Clock } from '../../common/time/clock.ts';
-import { ipToBytes } from '../../common/x509/ip-address.ts';
 import { Throttle } from './throttle.ts';
 
 const minuteMs = 60_000;
@@ -19,7 +19,7 @@ export class EnrolThrottle {
 
   /** Lets a source try. Throws AppError rate-limited with the time to wait. */
   assertSource(address: string): void {
-    assertNoWait(this.#sources.waitMs(sourceKey(address)));
+    assertNoWait(this.#sources.waitMs(addressKey(address)));
   }
 
   /** Lets a token be tried. Throws AppError rate-limited with the time to wait. */
@@ -29,7 +29,7 @@ export class EnrolThrottle {
 
   /** Counts a refused enrolment. */
   countRefusal(address: string): void {
-    this.#sources.count(sourceKey(address));
+    this.#sources.count(addressKey(address));
   }
 
   /** Counts a wrong secret for a token that exists. */
@@ -43,10 +43,4 @@ function assertNoWait(waitMs: number): void {
   throw new AppError('rate-limited', 'too many refused enrolments: correct the token and wait', {
     retryAfterMs: Math.ceil(waitMs),
   });
-}
-
-/** One IPv6 host has a /64 to itself and can come from any address in it. */
-function sourceKey(address: string): string {
-  const bytes = ipToBytes(address);
-  return bytes?.length === 16 ? bytes.subarray(0, 8).toString('hex') : address;
 }

@@ -28,6 +28,7 @@ import { parseServerConfig } from '../../server/config/server-config.ts';
 import { serverLayoutBelow } from '../../server/config/server-layout.ts';
 import { init } from '../../server/init/init.ts';
 import { signApprovals } from '../../server/issue/sign-approvals.ts';
+import { type ServerLimits, serverLimits } from '../../server/listener-limits.ts';
 import { openServer } from '../../server/open-server.ts';
 import { approveAdmin } from '../../server/policy/approve.ts';
 import type { Store } from '../../server/store/store.ts';
@@ -61,8 +62,12 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-/** Initialises and starts it; `yaml` is added to the configuration that init wrote. */
-export async function startTestServer(yaml = '', clock: Clock = systemClock): Promise<TestServer> {
+/** Initialises and starts it; `yaml` is added to the configuration that init wrote, `change` makes its limits small enough to be met. */
+export async function startTestServer(
+  yaml = '',
+  change = (limits: ServerLimits): ServerLimits => limits,
+  clock: Clock = systemClock,
+): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'kube-mtls-server-'));
   const layout = serverLayoutBelow(folder);
   await makeFolder(dirname(layout.stateFolder), { mode: 0o755 });
@@ -85,7 +90,14 @@ export async function startTestServer(yaml = '', clock: Clock = systemClock): Pr
   const logged: [string, LogFields][] = [];
   const note = (message: string, fields: LogFields = {}) => void logged.push([message, fields]);
   const log: Log = { ...silentLog, info: note, warn: note, error: note, debug: note };
-  const running = await openServer({ config, passphrase, hostname: machine.hostname, clock, log });
+  const running = await openServer({
+    config,
+    passphrase,
+    hostname: machine.hostname,
+    clock,
+    log,
+    limits: change(serverLimits(config)),
+  });
   const { store, authorities } = running;
   const stop = new AbortController();
   const over = running.run(stop.signal);

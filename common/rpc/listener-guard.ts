@@ -27,6 +27,8 @@ interface Peer {
   /** Without port. */
   address: string;
   state: 'handshake' | 'silent' | 'served' | 'closing';
+  /** From the handshake on. */
+  session: ServerHttp2Session | undefined;
   /** Turns in this state. */
   turns: number;
   requests: Set<GuardedRequest>;
@@ -92,7 +94,8 @@ export class ListenerGuard {
 
   #arrive(socket: Socket): void {
     const address = socket.remoteAddress ?? '';
-    const peer: Peer = { socket, address, state: 'handshake', turns: 0, requests: new Set(), heldBytes: 0 };
+    const requests = new Set<GuardedRequest>();
+    const peer: Peer = { socket, address, state: 'handshake', session: undefined, turns: 0, requests, heldBytes: 0 };
     const ends = endsOf(socket);
     this.#peers.set(ends, peer);
     socket.once('close', () => {
@@ -110,8 +113,8 @@ export class ListenerGuard {
       return;
     }
     this.#sessions.set(session, peer);
+    peer.session = session;
     enter(peer, 'silent');
-    session.once('close', () => enter(peer, 'closing'));
     for (const other of this.#table.open(peer, addressKey(peer.address))) this.#close(other, 'too many connections');
   }
 
@@ -147,6 +150,8 @@ export class ListenerGuard {
   #turn(): void {
     const { handshakeMs, firstCallMs, requestMs } = this.#limits;
     for (const peer of this.#peers.values()) {
+      // it tells of its end only after the socket's, for which a caller may let it wait for ever
+      if (peer.session?.destroyed === true && peer.state !== 'closing') enter(peer, 'closing');
       const waitedMs = peer.turns++ * this.#turnMs;
       if (peer.state === 'handshake' && waitedMs >= handshakeMs) this.#close(peer, 'the handshake took too long');
       if (peer.state === 'silent' && waitedMs >= firstCallMs) this.#close(peer, 'no request came');

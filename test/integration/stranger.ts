@@ -84,7 +84,7 @@ export async function endOf(stream: ClientHttp2Stream): Promise<Ending> {
   };
   stream.on('response', note).on('trailers', note);
   stream.resume();
-  if (!stream.closed) await once(stream, 'close');
+  if (!stream.closed) await new Promise((resolve) => stream.once('close', resolve));
   return ending;
 }
 
@@ -98,4 +98,37 @@ export function callWith(
   const stream = beginCall(session, path, headers);
   stream.end(framed(message));
   return endOf(stream);
+}
+
+/** What opens HTTP/2, makes one call with an empty message, and says goodbye, as bytes. */
+export function callAndGoodbye(path: string): Buffer {
+  const headers = {
+    ':method': 'POST',
+    ':scheme': 'https',
+    ':path': path,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  };
+  const block = Object.entries(headers).flatMap(([name, value]) => [
+    Buffer.from([0, name.length]), // literal, not indexed, no Huffman code (RFC 7541 6.2.2)
+    Buffer.from(name),
+    Buffer.from([value.length]),
+    Buffer.from(value),
+  ]);
+  const frames = [
+    frame(4, 0, 0, Buffer.alloc(0)), // SETTINGS
+    frame(1, 4, 1, Buffer.concat(block)), // HEADERS, all of them
+    frame(0, 1, 1, framed(Buffer.alloc(0))), // DATA, the last
+    frame(7, 0, 0, Buffer.alloc(8)), // GOAWAY
+  ];
+  return Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), ...frames]);
+}
+
+function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head.writeUInt8(type, 3);
+  head.writeUInt8(flags, 4);
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
 }

@@ -10,7 +10,16 @@ import { SessionRequestSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { EnrollNodeRequestSchema } from '../../proto/gen/kubemtls/v1/enrollment_pb.js';
 import { AgentMode, NodeRole } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { type Clients, type Credentials, csrOf, startTestServer, type TestServer, until } from './server-fixture.ts';
-import { beginCall, callWith, endOf, framed, silentSocket, strangerSession, strangerTls } from './stranger.ts';
+import {
+  beginCall,
+  callAndGoodbye,
+  callWith,
+  endOf,
+  framed,
+  silentSocket,
+  strangerSession,
+  strangerTls,
+} from './stranger.ts';
 
 const ENROL = '/kubemtls.v1.EnrollmentService/EnrollNode';
 const HEALTH = '/grpc.health.v1.Health/Check';
@@ -169,6 +178,17 @@ describe('a connection', () => {
     const socket = strangerTls(stranger());
     await once(socket, 'secureConnect');
     await once(socket.resume(), 'close');
+  });
+
+  it('whose caller said goodbye and does not go is closed', PATIENCE, async () => {
+    const socket = strangerTls(member());
+    await once(socket, 'secureConnect');
+    socket.allowHalfOpen = true;
+    socket.resume().write(callAndGoodbye(HEALTH));
+    await once(socket, 'end'); // the server's half is over
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    const still = setInterval(() => socket.write('x'), 50); // whether anybody is there shows in writing only
+    await closed.finally(() => clearInterval(still));
   });
 
   it('beyond those of its address is closed, while another address joins', PATIENCE, async () => {

@@ -20,6 +20,8 @@ import { freePort, startProgram } from './program.ts';
 /** The server. */
 export interface OurServer {
   pid: number;
+  /** Of the listener for strangers, on 127.0.0.1. */
+  bootstrapPort: number;
   /** The first administrator. */
   admin: Credentials;
   /** Of the nodes that were enrolled before it started: "bench-0", … */
@@ -60,6 +62,7 @@ export async function startOurServer(
   const [rootsPem, certPem, keyPem] = [await file('ca.crt'), await file('admin.crt'), await file('admin.key')];
   return {
     pid,
+    bootstrapPort: bootstrap,
     admin: { certPem, keyPem },
     identities,
     connect: (credentials) => openConnection({ address: `127.0.0.1:${fleet}`, rootsPem, ...credentials }),

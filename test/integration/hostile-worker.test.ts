@@ -22,7 +22,7 @@ let w2: Clients;
 let session: ReturnType<Clients['agent']['session']>;
 
 before(async () => {
-  server = await startTestServer('permits: {ttl: 30s, maxAge: 5m}\n', clock);
+  server = await startTestServer('permits: {ttl: 30s, maxAge: 5m}\n', { clock });
   admin = server.connect(await server.admin('root', 'admin'));
   [w1, w2] = [server.connect(await server.enrol('w1', 'worker')), server.connect(await server.enrol('w2', 'worker'))];
   session = w1.agent.session();

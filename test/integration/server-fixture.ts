@@ -62,11 +62,17 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-/** Initialises and starts it; `yaml` is added to the configuration that init wrote, `change` makes its limits small enough to be met. */
+/** What is other than in a real server. */
+export interface TestServerOptions {
+  /** Makes its limits small enough to be met. */
+  limits?: (real: ServerLimits) => ServerLimits;
+  clock?: Clock;
+}
+
+/** Initialises and starts it; `yaml` is added to the configuration that init wrote. */
 export async function startTestServer(
   yaml = '',
-  change = (limits: ServerLimits): ServerLimits => limits,
-  clock: Clock = systemClock,
+  { limits = (real) => real, clock = systemClock }: TestServerOptions = {},
 ): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'kube-mtls-server-'));
   const layout = serverLayoutBelow(folder);
@@ -96,7 +102,7 @@ export async function startTestServer(
     hostname: machine.hostname,
     clock,
     log,
-    limits: change(serverLimits(config)),
+    limits: limits(serverLimits(config)),
   });
   const { store, authorities } = running;
   const stop = new AbortController();

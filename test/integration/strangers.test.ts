@@ -36,10 +36,12 @@ let node: Credentials;
 
 before(async () => {
   // the real limits, with less patience and fewer places
-  server = await startTestServer('connectionsPerAddress: {bootstrap: 6, fleet: 12}\n', ({ bootstrap, fleet }) => ({
-    bootstrap: { ...bootstrap, requestMs: 300, firstCallMs: 1200, handshakeMs: 600, halfOpenPerAddress: 20 },
-    fleet: { ...fleet, requestMs: 2000, handshakeMs: 600 },
-  }));
+  server = await startTestServer('connectionsPerAddress: {bootstrap: 6, fleet: 12}\n', {
+    limits: ({ bootstrap, fleet }) => ({
+      bootstrap: { ...bootstrap, requestMs: 300, firstCallMs: 1200, handshakeMs: 600, halfOpenPerAddress: 20 },
+      fleet: { ...fleet, requestMs: 2000, handshakeMs: 600 },
+    }),
+  });
   admin = server.connect(await server.admin('root', 'admin'));
   node = await server.enrol('w1', 'worker');
 });

@@ -8,8 +8,8 @@
  * - no byte went to or came from a client for {@link QUIET_MS}, and none waits to be read or acknowledged;
  * - it waits for nobody: on no connection that it dialled (etcd, webhooks, kubelets, aggregated APIs) did it speak last, less than
  *   {@link BOUND_MS} ago. On a new one this does not tell, since a server's session tickets of TLS 1.3 come after the first request: one
- *   with few segments counts until BOUND_MS after it last spoke there, unless what came took longer than tickets do. Not so to etcd,
- *   where it keeps connections that it hardly uses;
+ *   with few segments counts until BOUND_MS after it last spoke there, unless what came took longer than tickets do. To etcd, where
+ *   an acknowledgment of gRPC is often its last word, {@link ETCD_MS} is the limit, and new ones are not told apart;
  * - it does not compute: less than {@link BUSY_SHARE} of a processor since the last look, as a large list takes before its first byte.
  *
  * Where other API servers go on, watches are told of their writes and a connection may never be quiet. {@link BOUND_MS} after the port was
@@ -27,6 +27,8 @@ export const QUIET_MS = 400;
 export const BOUND_MS = 10_000;
 /** Share of one processor. */
 export const BUSY_SHARE = 0.3;
+/** Seen with v1.20.2: an acknowledgment that etcd does not answer, as the port was closed. A healthy etcd writes within this time. */
+const ETCD_MS = 1000;
 /** Segments of a handshake, the settings of HTTP/2 and a request or two. */
 const FEW_SEGMENTS = 8;
 /** Longer than a way there and back, after which tickets are there. */
@@ -72,5 +74,5 @@ function isTransfer({ unsent, ackedMsAgo }: Connection): boolean {
 /** The other side owes an answer, or may. */
 function isAsked({ unsent, sentMsAgo, receivedMsAgo, sentSegments }: Connection, isEtcd: boolean): boolean {
   const isNew = !isEtcd && sentSegments <= FEW_SEGMENTS && sentMsAgo - receivedMsAgo < TICKETS_MS;
-  return (unsent > 0 || sentMsAgo < receivedMsAgo || isNew) && sentMsAgo < BOUND_MS;
+  return (unsent > 0 || sentMsAgo < receivedMsAgo || isNew) && sentMsAgo < (isEtcd ? ETCD_MS : BOUND_MS);
 }

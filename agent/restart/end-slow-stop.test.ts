@@ -113,6 +113,7 @@ describe('endingSlowStop', () => {
       11_000,
     ],
     ['no webhook that was dialled just before and has answered', [dialled(550, 800, { segments: 4 })], 1400],
+    ['an etcd that owes an answer, for a second', [dialled(950, 900, { peer: '10.0.0.9:4001' })], 2000],
     [
       'no etcd to which it speaks seldom, wherever that listens',
       [

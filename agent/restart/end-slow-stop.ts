@@ -102,6 +102,7 @@ async function endOnceQuiet(
   const ports = new Set(process.listeners.values());
   let at = clock.nowMs();
   let before: ProcessTimes | undefined;
+  let waitedFor = '';
   for (;;) {
     const times = await timesOf(deps, process);
     if (times === undefined || closedAtMs === undefined) return;
@@ -114,10 +115,11 @@ async function endOnceQuiet(
     const { etcdPorts } = process;
     const why = callsUnderWay({ connections, ports, etcdPorts, closedForMs: nowMs - closedAtMs, load });
     if (why === undefined) break;
+    waitedFor = why;
     [before, at] = [times, nowMs];
     await clock.sleep(LOOK_EVERY_MS, signal);
   }
-  const told = `it closed its port ${clock.nowMs() - closedAtMs} ms ago and no call but watches is under way`;
+  const told = `it closed its port ${clock.nowMs() - closedAtMs} ms ago and no call but watches is under way; until then ${waitedFor}`;
   if (!(await send(deps, component, process, mayEnd, 'TERM', told))) return;
   const untilMs = clock.nowMs() + KILL_AFTER_MS;
   while (clock.nowMs() < untilMs) {

@@ -53,7 +53,9 @@ describe('renderPlan', () => {
     try {
       await cluster.addPod('etcd');
       await cluster.addPod('kube-apiserver');
-      const lines = renderPlan(await cluster.plan()).split('\n').filter((line) => /^ {2}restart: /.test(line));
+      const lines = renderPlan(await cluster.plan())
+        .split('\n')
+        .filter((line) => /^ {2}restart: /.test(line));
       assert.deepEqual(lines, [
         '  restart: pod etcd-cp1',
         '  restart: pod kube-apiserver-cp1; its watches are cut once its port is closed and no other call is under way',

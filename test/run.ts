@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { constants } from 'node:os';
 import { parseArgs } from 'node:util';
+import { buildPackages } from './lab/fleet.ts';
 import { waitForNoLab } from './lab/lab-lock.ts';
 import { installPackages } from './lab/packages.ts';
 
@@ -32,6 +33,9 @@ const TOOLS = ['openssl', 'lintian', 'binutils', 'xz-utils', 'git', 'patch'];
 
 type Part = keyof typeof PARTS;
 
+/** Parts that install the packages on hosts. */
+const ON_HOSTS: readonly Part[] = ['hosts', 'e2e', 'cluster'];
+
 /** The signal that ends the run; the part that it interrupts takes its hosts away, and no other begins. */
 let interruptedBy: NodeJS.Signals | undefined;
 
@@ -57,6 +61,10 @@ async function runParts(parts: readonly Part[]): Promise<void> {
   for (const part of parts) {
     const startedMs = Date.now();
     console.log(`== ${part}`);
+    if (ON_HOSTS.includes(part) && process.env.KUBE_MTLS_PACKAGES !== 'built') {
+      await buildPackages(console.log);
+      process.env.KUBE_MTLS_PACKAGES = 'built'; // for the test files, which build them anew when they run by themselves
+    }
     const code = await runPart(part);
     if (interruptedBy !== undefined) break;
     if (code !== 0) failed.push(part);

@@ -1,118 +1,107 @@
-/** `npm test`: all parts of the tests, one after another, and one closing line. */
-import { spawn } from 'node:child_process';
-import { globSync } from 'node:fs';
-import { constants } from 'node:os';
+/** `npm test` and `npm run test:full`: the tests in lanes beside each other, a table, and why what failed did. */
+import { availableParallelism, constants } from 'node:os';
 import { parseArgs } from 'node:util';
+import { installPackages } from './lab/debian-packages.ts';
 import { buildPackages } from './lab/fleet.ts';
-import { waitForNoLab } from './lab/lab-lock.ts';
-import { installPackages } from './lab/packages.ts';
+import { waitForNoLab } from './lab/lab-place.ts';
+import { type Job, type Lane, planRun } from './runner/plan.ts';
+import { type JobResult, runJob } from './runner/run-job.ts';
+import { failureText, jobTable } from './runner/table.ts';
 
-const HELP = `npm test [-- PART …]        (hosts, e2e and cluster need root, on Debian 12 or 13)
+const HELP = `npm test [-- NAME …]            (hosts and cluster need root, on Debian 12 or 13)
+npm run test:full [-- NAME …]
 
-Parts, all of them in this order unless named:
+Without a name npm test runs what proves the product in a quarter of an hour, and test:full everything. Names:
   check         types, lint with folder boundaries, protos, generated code
   unit          *.test.ts beside the code
-  integration   server and agent in one process, real mutual TLS on localhost
-  hosts         real systemd hosts in containers: packages, transaction, crashes, etcd
-  e2e           a real Kubernetes cluster (the first time it is built from Debian's source: six minutes more)
-  cluster       real clusters of systemd units and of static pods: adopted, moved to new CAs, renewed
+  integration   the server on localhost, over real mutual TLS
+  etcd          verification of real etcds on localhost
+  lintian       Debian's judge of packages
+  hosts         real systemd hosts in containers: packages, join, a journal, three etcd members
+  cluster       real Kubernetes clusters (the first time it is built from Debian's source: six minutes more)
+  hosts/join    one file of these two
+
+  --labs N      labs that run beside each other (default: as many as processors, at most 4)
 `;
 
-/** Files of each part; hosts, e2e and cluster share one lab, so their files run one at a time. */
-const PARTS = {
-  check: undefined,
-  unit: { globs: ['common', 'server', 'agent', 'packaging'].map((folder) => `${folder}/**/*.test.ts`), atOnce: 2 },
-  integration: { globs: ['test/integration/**/*.test.ts'], atOnce: 2 },
-  hosts: { globs: ['test/hosts/**/*.test.ts'], atOnce: 1 },
-  e2e: { globs: ['test/e2e/**/*.test.ts'], atOnce: 1 },
-  cluster: { globs: ['test/cluster/**/*.test.ts'], atOnce: 1 },
-} as const;
-
 /** Debian packages that the tests call by name; test hosts install what they need themselves. */
-const TOOLS = ['openssl', 'lintian', 'binutils', 'xz-utils', 'git', 'patch'];
-
-type Part = keyof typeof PARTS;
-
-/** Parts that install the packages on hosts. */
-const ON_HOSTS: readonly Part[] = ['hosts', 'e2e', 'cluster'];
-
-/** The signal that ends the run; the part that it interrupts takes its hosts away, and no other begins. */
-let interruptedBy: NodeJS.Signals | undefined;
+const TOOLS = ['openssl', 'lintian', 'binutils', 'xz-utils', 'git', 'patch', 'util-linux'];
+const MOST_LABS = 4;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { help: { type: 'boolean', short: 'h' } },
+  options: { help: { type: 'boolean', short: 'h' }, full: { type: 'boolean' }, labs: { type: 'string' } },
 });
-const unknown = positionals.filter((name) => !Object.hasOwn(PARTS, name));
+/** Fires when the run is interrupted: what runs then takes its hosts away, and nothing else begins. */
+const interrupt = new AbortController();
+const isRoot = process.geteuid?.() === 0;
+const startedMs = performance.now();
 
 if (values.help === true) {
   console.log(HELP);
-} else if (unknown.length > 0) {
-  console.error(`there is no part ${unknown.join(', ')}\n\n${HELP}`);
-  process.exitCode = 2;
 } else {
-  const all = Object.keys(PARTS) as Part[]; // the keys of PARTS are exactly Part
-  await runParts(all.filter((part) => positionals.length === 0 || positionals.includes(part)));
+  try {
+    const labs = Number(values.labs ?? Math.min(MOST_LABS, availableParallelism()));
+    if (!(labs >= 1)) throw new Error('--labs is not a number from 1');
+    await run(planRun(positionals, values.full === true, labs));
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n\n${HELP}`);
+    process.exitCode = 2;
+  }
 }
 
-async function runParts(parts: readonly Part[]): Promise<void> {
-  if (process.geteuid?.() === 0) await installPackages(TOOLS, console.log);
-  const failed: Part[] = [];
-  for (const part of parts) {
-    const startedMs = Date.now();
-    console.log(`== ${part}`);
-    if (ON_HOSTS.includes(part) && process.env.KUBE_MTLS_PACKAGES !== 'built') {
-      await buildPackages(console.log);
-      process.env.KUBE_MTLS_PACKAGES = 'built'; // for the test files, which build them anew when they run by themselves
-    }
-    const code = await runPart(part);
-    if (interruptedBy !== undefined) break;
-    if (code !== 0) failed.push(part);
-    console.log(
-      `== ${part}: ${code === 0 ? 'passed' : 'FAILED'} in ${Math.round((Date.now() - startedMs) / 1000)} s\n`,
-    );
+async function run(lanes: readonly Lane[]): Promise<void> {
+  let interruptedBy: NodeJS.Signals | undefined;
+  for (const signal of SIGNALS) {
+    process.on(signal, () => {
+      interruptedBy ??= signal;
+      interrupt.abort();
+    });
   }
+  if (isRoot) await installPackages(TOOLS, say);
+  const needsPackages = lanes.some(({ jobs }) => jobs.some((job) => job.needsPackages));
+  const packages = needsPackages ? buildPackages(say) : Promise.resolve();
+  const results = (await Promise.all(lanes.map((lane) => runLane(lane, packages)))).flat();
   if (interruptedBy !== undefined) {
     console.error(`interrupted by ${interruptedBy}; waiting until test hosts are gone`);
     await waitForNoLab(60_000);
     process.exitCode = 128 + constants.signals[interruptedBy];
     return;
   }
-  console.log(
-    `parts: ${parts.length - failed.length} passed, ${failed.length} failed${failed.length > 0 ? ` (${failed.join(', ')})` : ''}`,
+  const bad = results.filter(({ good }) => !good);
+  console.log(`\n${jobTable(results, (performance.now() - startedMs) / 1000)}`);
+  for (const result of bad) console.log(`\n${failureText(result)}`);
+  if (bad.length > 0) process.exitCode = 1;
+}
+
+/** Runs the jobs of a lane in their order, so many at once. */
+async function runLane({ atOnce, jobs }: Lane, packages: Promise<void>): Promise<JobResult[]> {
+  const waiting = [...jobs];
+  const results: JobResult[] = [];
+  const work = async () => {
+    for (let job = waiting.shift(); job !== undefined && !interrupt.signal.aborted; job = waiting.shift()) {
+      if (job.needsPackages) await packages;
+      results.push(await runAndTell(job));
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return results.sort((one, other) => jobs.indexOf(one.job) - jobs.indexOf(other.job));
+}
+
+async function runAndTell(job: Job): Promise<JobResult> {
+  say(`${job.name} …`);
+  const result = await runJob(job, isRoot, interrupt.signal);
+  const { good, passed, failed, seconds } = result;
+  say(
+    `${job.name}: ${good ? 'passed' : 'FAILED'} in ${seconds.toFixed(0)} s, ${passed} tests passed, ${failed.length} failed`,
   );
-  if (failed.length > 0) process.exitCode = 1;
+  return result;
 }
 
-async function runPart(part: Part): Promise<number> {
-  const how = PARTS[part];
-  if (how === undefined) return await start('npm', ['run', '-s', 'check']);
-  const files = how.globs.flatMap((glob) => globSync(glob)).sort();
-  if (files.length === 0) {
-    console.error(`no test file for ${part}: ${how.globs.join(', ')}`);
-    return 1;
-  }
-  return await start(process.execPath, [
-    '--test',
-    `--test-concurrency=${how.atOnce}`,
-    '--test-reporter=spec',
-    ...files,
-  ]);
-}
-
-function start(program: string, args: readonly string[]): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: 'inherit' });
-    const pass = (signal: NodeJS.Signals) => () => {
-      interruptedBy = signal;
-      child.kill(signal);
-    };
-    const [onInt, onTerm] = [pass('SIGINT'), pass('SIGTERM')];
-    process.on('SIGINT', onInt).on('SIGTERM', onTerm);
-    child.once('error', reject);
-    child.once('close', (code) => {
-      process.off('SIGINT', onInt).off('SIGTERM', onTerm);
-      resolve(code ?? 1);
-    });
-  });
+/** Progress, with minutes and seconds since the start. */
+function say(text: string): void {
+  const seconds = Math.round((performance.now() - startedMs) / 1000);
+  const clock = `${String(Math.floor(seconds / 60)).padStart(2)}:${String(seconds % 60).padStart(2, '0')}`;
+  console.log(`[${clock}] ${text}`);
 }

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { messageOf } from '../../common/errors/app-error.ts';
 import { stopSignal } from '../../common/run/run-tasks.ts';
 import { formatTable } from '../../server/cli/table.ts';
-import { installPackages } from '../lab/packages.ts';
+import { installPackages } from '../lab/debian-packages.ts';
 import { type Bench, type BenchResult, digits } from './figure.ts';
 import { issuing } from './issuing.ts';
 import { journal } from './journal.ts';

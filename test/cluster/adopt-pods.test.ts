@@ -1,14 +1,13 @@
 /** A cluster of static pods as kubeadm makes it, adopted while its API server hangs. */
 import assert from 'node:assert/strict';
-import { it } from 'node:test';
 import { startPodCluster } from '../lab/clusters.ts';
 import { joinNode } from '../lab/fleet.ts';
 import { type Adoption, adoptionTests } from './adopt.ts';
 
 /** kubelet asks the API server before it starts the new etcd; one that has lost its etcd hangs now and then, one that is stopped does too. */
-function hangsFirst(adoption: () => Adoption): void {
-  it('ends an API server on which kubelet waits before it starts the new etcd', async () => {
-    const { cluster, view, joined } = adoption();
+function hangsFirst({ fleet, step, joined }: Adoption): void {
+  step('ends an API server on which kubelet waits before it starts the new etcd', async () => {
+    const { cluster, view } = fleet();
     const { controlPlane: kp1 } = cluster;
     await joinNode(kp1, kp1, { role: 'control-plane', observe: true });
     joined.add(kp1.name);
@@ -27,4 +26,4 @@ function hangsFirst(adoption: () => Adoption): void {
   });
 }
 
-adoptionTests('a cluster of static pods', (lab) => startPodCluster(lab, console.log), { first: hangsFirst });
+adoptionTests('a cluster of static pods', startPodCluster, { first: hangsFirst });

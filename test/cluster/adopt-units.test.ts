@@ -1,27 +1,32 @@
 /** A cluster of systemd units, adopted: looked at first, then changed, and looked into afterwards. */
 import assert from 'node:assert/strict';
-import { it } from 'node:test';
 import { startUnitCluster } from '../lab/clusters.ts';
 import { installPackage, joinLine } from '../lab/fleet.ts';
+import type { FleetView } from '../lab/fleet-view.ts';
 import type { Host } from '../lab/host.ts';
 import { nodes } from '../lab/kubernetes-cluster.ts';
 import { type Adoption, adoptionTests } from './adopt.ts';
+import { assertWhole, dieAt, recover } from './deaths.ts';
+import { assertOld, rolledBack, spoil } from './faults.ts';
 
 const PKI = '/etc/kube-mtls/pki';
 
 interface Parts {
   cp1: Host;
   w1: Host;
-  view: Adoption['view'];
+  view: FleetView;
 }
 
-function parts({ cluster, view }: Adoption): Parts {
+function parts({ fleet }: Adoption): Parts {
+  const { cluster, view } = fleet();
   return { cp1: cluster.controlPlane, w1: cluster.kubelet, view };
 }
 
-function looksFirst(adoption: () => Adoption): void {
-  it('is only looked at while a node observes, and plan prints the diff', async () => {
-    const { cp1, w1, view } = parts(adoption());
+function looksFirst(adoption: Adoption): void {
+  const { step } = adoption;
+
+  step('is only looked at while a node observes, and plan prints the diff', async () => {
+    const { cp1, w1, view } = parts(adoption);
     const files =
       'sha256sum /etc/kubernetes/kubelet.conf /var/lib/kubelet/config.yaml; ls /etc/systemd/system/kubelet.service*';
     const before = await w1.sh(files);
@@ -37,13 +42,43 @@ function looksFirst(adoption: () => Adoption): void {
     assert.equal(await w1.sh('systemctl show -p MainPID kubelet'), pid);
     assert.equal((await w1.run(['ls', `${PKI}/kubelet`])).code, 2, 'no certificate was asked for');
     await w1.sh('kube-mtls-agent mode enforce');
-    adoption().joined.add('w1');
+    adoption.joined.add('w1');
   });
 }
 
-function looksInto(adoption: () => Adoption): void {
-  it('serves only certificates of the inventory', async () => {
-    const { operator, view } = adoption();
+/** A change that a fault meets is undone, and one in which the agent is killed is recovered; then the rollout goes on. */
+function failsFirst({ step, fleet, joined }: Adoption): void {
+  step('undoes a change that leaves an etcd active and refusing everybody, and stops the rollout', async () => {
+    const { cluster, operator } = fleet();
+    const { controlPlane: cp1 } = cluster;
+    await installPackage(cp1, 'agent');
+    await cp1.sh(`${await joinLine(cp1, '--role control-plane --node cp1')} --observe`);
+    await fleet().view.until('cp1', 'etcd', ['DETECTED'], 60_000);
+    await spoil(cp1, 'etcd', 'echo garbage >client-ca.crt');
+    await cp1.sh('kube-mtls-agent mode enforce');
+    const status = await rolledBack(fleet(), 'etcd');
+    assert.match(status.reason ?? '', /journal etcd\.service: rejected connection .*unknown authority/s);
+    await assertOld(cp1);
+    const { rollout } = JSON.parse(await operator.call('RolloutService/GetRollout'));
+    assert.deepEqual([rollout.paused, rollout.node], [true, 'cp1']);
+    joined.add('cp1');
+  });
+
+  step('recovers from kill -9 of the agent when it has restarted a unit, and goes on', async () => {
+    const { controlPlane: cp1 } = fleet().cluster;
+    await cp1.sh('kube-mtls-agent mode observe; kube-mtls rollout resume');
+    await dieAt(cp1, 'unit-restarted', 'enforce');
+    await recover(cp1);
+    assert.equal(await assertWhole(cp1), 'old');
+    await cp1.sh('kube-mtls-agent mode enforce');
+  });
+}
+
+function looksInto(adoption: Adoption): void {
+  const { step, fleet } = adoption;
+
+  step('serves only certificates of the inventory', async () => {
+    const { operator, view } = fleet();
     const listed = JSON.parse(await operator.call('FleetService/ListCertificates', { page: { pageSize: 1000 } }));
     const serials = new Set((listed.certificates as { serial: string }[]).map(({ serial }) => serial));
     for (const node of ['cp1', 'w1']) {
@@ -59,8 +94,8 @@ function looksInto(adoption: () => Adoption): void {
     }
   });
 
-  it('etcd refuses plaintext and callers without a certificate', async () => {
-    const { cp1 } = parts(adoption());
+  step('etcd refuses plaintext and callers without a certificate', async () => {
+    const { cp1 } = parts(adoption);
     const plain = await cp1.run(['curl', '-s', '-m', '5', 'http://127.0.0.1:2379/health']);
     assert.doesNotMatch(plain.stdout, /"health"/);
     const bare = await cp1.run(['curl', '-sk', '-m', '5', 'https://127.0.0.1:2379/health']);
@@ -69,8 +104,8 @@ function looksInto(adoption: () => Adoption): void {
     assert.notEqual(peer.code, 0, peer.stdout);
   });
 
-  it('the API server refuses certificate-less requests to its APIs, and kubelet serves our certificate', async () => {
-    const { cp1, w1 } = parts(adoption());
+  step('the API server refuses certificate-less requests to its APIs, and kubelet serves our certificate', async () => {
+    const { cp1, w1 } = parts(adoption);
     const status = await cp1.sh(`curl -sk -o /dev/null -w '%{http_code}' https://${cp1.ip}:6443/api/v1/nodes`);
     assert.match(status, /^(401|403)$/);
     const kubelet = await cp1.sh(`curl -sk -o /dev/null -w '%{http_code}' https://${w1.ip}:10250/pods`);
@@ -82,8 +117,8 @@ function looksInto(adoption: () => Adoption): void {
     assert.equal(served, ours);
   });
 
-  it('kubectl reaches kubelets through an API server that verifies them', async () => {
-    const { cp1 } = parts(adoption());
+  step('kubectl reaches kubelets through an API server that verifies them', async () => {
+    const { cp1 } = parts(adoption);
     assert.match(await cp1.sh('systemctl cat kube-apiserver'), /--kubelet-certificate-authority=/);
     const logs = await cp1.sh(
       'kubectl --kubeconfig /etc/kubernetes/admin.conf get --raw /api/v1/nodes/w1/proxy/healthz',
@@ -91,8 +126,8 @@ function looksInto(adoption: () => Adoption): void {
     assert.equal(logs, 'ok');
   });
 
-  it('keeps keys to the users of their components', async () => {
-    const { cp1, w1 } = parts(adoption());
+  step('keeps keys to the users of their components', async () => {
+    const { cp1, w1 } = parts(adoption);
     const modes = await cp1.sh(`find ${PKI} -name '*.key' -printf '%m %u %p\\n'`);
     for (const line of modes.trim().split('\n')) {
       assert.match(line, line.includes('/etcd/') ? /^600 etcd / : /^600 root /);
@@ -100,8 +135,8 @@ function looksInto(adoption: () => Adoption): void {
     assert.match(await w1.sh(`find ${PKI} -name '*.key' -printf '%m %u\\n' | sort -u`), /^600 root\n$/);
   });
 
-  it('goes on working when the CA server and the agents stop', async () => {
-    const { cp1, w1 } = parts(adoption());
+  step('goes on working when the CA server and the agents stop', async () => {
+    const { cp1, w1 } = parts(adoption);
     await cp1.sh('systemctl stop kube-mtls-server kube-mtls-agent');
     await w1.sh('systemctl stop kube-mtls-agent');
     assert.match(await nodes(cp1), / Ready /);
@@ -109,8 +144,14 @@ function looksInto(adoption: () => Adoption): void {
       'systemctl start kube-mtls-server kube-mtls-agent || { journalctl -o cat -n 40 -t systemd -t kube-mtls-agent >&2; exit 1; }',
     );
     await w1.sh('systemctl start kube-mtls-agent');
-    await adoption().view.until('cp1', 'kube-apiserver', ['VERIFIED'], 60_000);
+    await fleet().view.until('cp1', 'kube-apiserver', ['VERIFIED'], 60_000);
   });
 }
 
-adoptionTests('a cluster of systemd units', startUnitCluster, { first: looksFirst, last: looksInto });
+adoptionTests('a cluster of systemd units', startUnitCluster, {
+  first: (adoption) => {
+    looksFirst(adoption);
+    failsFirst(adoption);
+  },
+  last: looksInto,
+});

@@ -1,19 +1,17 @@
 /** What holds for any cluster that is adopted: every component VERIFIED, every file accounted for, and nothing left to do. */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe } from 'node:test';
+import { type ClusterFleet, stepsOnCluster } from '../lab/cluster-fleet.ts';
 import { type Cluster, nodesOf } from '../lab/clusters.ts';
 import { alarmsOf } from '../lab/component-logs.ts';
 import { type FileEntry, fileTable, listFiles } from '../lab/file-table.ts';
-import { buildPackages, joinNode, startServer } from '../lab/fleet.ts';
-import { FleetView } from '../lab/fleet-view.ts';
-import { Lab } from '../lab/lab.ts';
+import { joinNode } from '../lab/fleet.ts';
+import type { Lab } from '../lab/lab.ts';
 import { logLoudly } from '../lab/log-loudly.ts';
-import { Operator } from '../lab/operator.ts';
-import { makeKubernetes } from '../lab/packages.ts';
 import { startProbers } from '../lab/probers.ts';
+import type { LabSteps } from '../lab/steps.ts';
 import { assertNothingLeft, assertVerified } from './verified.ts';
 
-const say = (text: string) => console.log(`# ${text}`);
 /** Longer than the slowest: an API server that waits for its permit, restarts and is watched by its peers. */
 const VERIFIED_MS = 420_000;
 const LOAD_MS = 60_000;
@@ -35,70 +33,42 @@ for n in $(seq 100000); do
 done`;
 
 /** A cluster that is being adopted, for tests to look into. */
-export class Adoption {
-  readonly lab: Lab;
-  readonly cluster: Cluster;
-  readonly operator: Operator;
-  readonly view: FleetView;
-  /** Files before anything of ours was there, by host. */
-  readonly filesBefore: ReadonlyMap<string, ReadonlyMap<string, FileEntry>>;
+export interface Adoption {
+  fleet(): ClusterFleet<Cluster>;
+  step: LabSteps['step'];
   /** Hosts that have joined already. */
-  readonly joined = new Set<string>();
-
-  private constructor(lab: Lab, cluster: Cluster, operator: Operator) {
-    this.lab = lab;
-    this.cluster = cluster;
-    this.operator = operator;
-    this.view = new FleetView(operator);
-    this.filesBefore = new Map(cluster.hosts.map(({ host }) => [host.name, listFiles(host)]));
-  }
-
-  /** Boots the cluster and a CA server that adopts it; no node has joined yet. */
-  static async open(start: (lab: Lab) => Promise<Cluster>): Promise<Adoption> {
-    await makeKubernetes(say);
-    await buildPackages(say);
-    const lab = await Lab.open(say);
-    try {
-      const cluster = await start(lab);
-      const { controlPlane, endpoint } = cluster;
-      const options = { cluster: 'adopted', apiEndpoint: endpoint, peerWatch: '5s' };
-      await startServer(controlPlane, { ...options, adopt: '/etc/kubernetes/pki' });
-      return new Adoption(lab, cluster, await Operator.of(controlPlane));
-    } catch (error) {
-      await lab.close();
-      throw error;
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.operator.close();
-    await this.lab.close();
-  }
+  joined: Set<string>;
 }
 
 /** Tests of one kind of cluster. */
 export interface MoreTests {
   /** Before any node has joined. */
-  first?: (adoption: () => Adoption) => void;
+  first?: (adoption: Adoption) => void;
   /** When everything is VERIFIED. */
-  last?: (adoption: () => Adoption) => void;
+  last?: (adoption: Adoption) => void;
 }
 
 /** Declares the tests of adopting a cluster. */
-export function adoptionTests(name: string, start: (lab: Lab) => Promise<Cluster>, more: MoreTests = {}): void {
+export function adoptionTests(
+  name: string,
+  start: (lab: Lab, say: (text: string) => void) => Promise<Cluster>,
+  more: MoreTests = {},
+): void {
   describe(`adopting ${name}`, () => {
-    let opened: Adoption | undefined;
-    const adoption = () => opened ?? assert.fail('it did not open');
+    const { fleet, say, prepare, step } = stepsOnCluster(start);
+    const joined = new Set<string>();
+    const adoption: Adoption = { fleet, step, joined };
+    /** Files before anything of ours was there, by host. */
+    let filesBefore: ReadonlyMap<string, ReadonlyMap<string, FileEntry>>;
 
-    before(async () => {
-      opened = await Adoption.open(start);
+    prepare(async () => {
+      filesBefore = new Map(fleet().cluster.hosts.map(({ host }) => [host.name, listFiles(host)]));
     });
-    after(() => opened?.close());
 
     more.first?.(adoption);
 
-    it('ends with every component VERIFIED, each with passed checks and evidence, and the node Ready', async () => {
-      const { cluster, view, joined } = adoption();
+    step('ends with every component VERIFIED, each with passed checks and evidence, and the node Ready', async () => {
+      const { cluster, view } = fleet();
       for (const { host, role } of cluster.hosts) {
         if (!joined.has(host.name)) await joinNode(cluster.controlPlane, host, { role });
       }
@@ -106,10 +76,10 @@ export function adoptionTests(name: string, start: (lab: Lab) => Promise<Cluster
       assert.match(await nodesOf(cluster), / Ready /);
     });
 
-    it('accounts for every file of Kubernetes, before and after', () => {
-      for (const { host } of adoption().cluster.hosts) {
+    step('accounts for every file of Kubernetes, before and after', () => {
+      for (const { host } of fleet().cluster.hosts) {
         const after_ = listFiles(host);
-        const before_ = adoption().filesBefore.get(host.name) ?? new Map<string, FileEntry>();
+        const before_ = filesBefore.get(host.name) ?? new Map<string, FileEntry>();
         console.log(`\nFiles of ${host.name}:\n${fileTable(before_, after_)}\n`);
         const unread = [...after_.values()].filter(({ content }) => content.some((each) => each.includes('cannot be')));
         assert.deepEqual(unread, []);
@@ -117,17 +87,17 @@ export function adoptionTests(name: string, start: (lab: Lab) => Promise<Cluster
       }
     });
 
-    it('has nothing left to do', () => assertNothingLeft(adoption().cluster));
+    step('has nothing left to do', () => assertNothingLeft(fleet().cluster));
 
-    it('leaves the service account keys alone', () => {
-      const { controlPlane } = adoption().cluster;
+    step('leaves the service account keys alone', () => {
+      const { controlPlane } = fleet().cluster;
       for (const file of ['/etc/kubernetes/pki/sa.key', '/etc/kubernetes/pki/sa.pub']) {
-        assert.deepEqual(listFiles(controlPlane).get(file), adoption().filesBefore.get(controlPlane.name)?.get(file));
+        assert.deepEqual(listFiles(controlPlane).get(file), filesBefore.get(controlPlane.name)?.get(file));
       }
     });
 
-    it('finds nothing wrong in the logs of the healthy cluster under load', async () => {
-      const { cluster, operator } = adoption();
+    step('finds nothing wrong in the logs of the healthy cluster under load', async () => {
+      const { cluster, operator } = fleet();
       const { controlPlane } = cluster;
       await logLoudly(cluster);
       const sinceMs = Date.now();

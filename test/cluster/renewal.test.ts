@@ -4,19 +4,15 @@
  * that long.
  */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Beside } from '../lab/beside.ts';
-import { type Cluster, nodesOf, startUnitCluster } from '../lab/clusters.ts';
-import { buildPackages, joinNode, startServer } from '../lab/fleet.ts';
-import { FleetView } from '../lab/fleet-view.ts';
-import { Lab } from '../lab/lab.ts';
-import { Operator } from '../lab/operator.ts';
-import { makeKubernetes } from '../lab/packages.ts';
+import { stepsOnCluster } from '../lab/cluster-fleet.ts';
+import { nodesOf, startUnitCluster } from '../lab/clusters.ts';
+import { joinNode } from '../lab/fleet.ts';
 import type { ProbeReport } from '../lab/probe-clients.ts';
 import { assertServed, probeTable, startProbers } from '../lab/probers.ts';
 
-const say = (text: string) => console.log(`# ${text}`);
 /** Undefined: for one life. */
 const MINUTES = process.env.KUBE_MTLS_RENEWAL_MINUTES;
 /** Whatever was in use as the watch began has ended by then. */
@@ -39,34 +35,22 @@ function unrenewed(before: readonly IssuedView[], fresh: readonly IssuedView[]):
 }
 
 describe('certificates that live ten minutes', () => {
-  let lab: Lab;
-  let cluster: Cluster;
-  let operator: Operator;
-  let probers: Beside<ProbeReport> | undefined;
-
-  before(async () => {
-    await makeKubernetes(say);
-    await buildPackages(say);
-    lab = await Lab.open(say);
-    cluster = await startUnitCluster(lab);
-    const { controlPlane } = cluster;
-    await startServer(controlPlane, {
-      ...{ cluster: 'renewal', apiEndpoint: cluster.endpoint, adopt: '/etc/kubernetes/pki' },
-      ...{ peerWatch: '5s', settings: LIFETIMES },
-    });
-    operator = await Operator.of(controlPlane);
-    for (const { host, role } of cluster.hosts) await joinNode(controlPlane, host, { role });
-    await settled();
+  const { fleet, say, prepare, step, atEnd } = stepsOnCluster(startUnitCluster, {
+    adopt: '/etc/kubernetes/pki',
+    settings: LIFETIMES,
   });
-  after(async () => {
-    await probers?.stop().catch(() => undefined);
-    await operator?.close();
-    await lab?.close();
+  let probers: Beside<ProbeReport> | undefined;
+  atEnd(() => probers?.stop().catch(() => undefined));
+
+  prepare(async () => {
+    const { cluster } = fleet();
+    for (const { host, role } of cluster.hosts) await joinNode(cluster.controlPlane, host, { role });
+    await settled();
   });
 
   /** Every component is VERIFIED, and no change is left to be made: the last kubelet restarts the API server once more. */
   async function settled(): Promise<void> {
-    const view = new FleetView(operator);
+    const { cluster, view } = fleet();
     for (const { host } of cluster.hosts) {
       const hasNoPlan = async () => (await host.run(['kube-mtls-agent', 'plan'])).code === 0;
       await host.until('nothing to be left to do', hasNoPlan, 600_000);
@@ -77,7 +61,7 @@ describe('certificates that live ten minutes', () => {
   }
 
   async function issued(): Promise<IssuedView[]> {
-    const listed = await operator.call('FleetService/ListCertificates', { page: { pageSize: 1000 } });
+    const listed = await fleet().operator.call('FleetService/ListCertificates', { page: { pageSize: 1000 } });
     return JSON.parse(listed).certificates ?? [];
   }
 
@@ -87,6 +71,7 @@ describe('certificates that live ten minutes', () => {
   }
 
   const pids = async () => {
+    const { cluster } = fleet();
     const server = await cluster.controlPlane.sh('systemctl show -p MainPID kube-mtls-server');
     const agents = await Promise.all(
       cluster.hosts.map(({ host }) => host.sh('systemctl show -p MainPID kube-mtls-agent')),
@@ -95,7 +80,7 @@ describe('certificates that live ten minutes', () => {
   };
 
   const counts = async () => {
-    const view = new FleetView(operator);
+    const { cluster, view } = fleet();
     const rows: { what: string; restarts: number; reloads: number }[] = [];
     for (const [node, components] of Object.entries(cluster.components)) {
       for (const component of components) {
@@ -107,7 +92,8 @@ describe('certificates that live ten minutes', () => {
   };
 
   const period = MINUTES === undefined ? 'for one life' : `for ${MINUTES} minutes`;
-  it(`renew by themselves ${period}, without a failed verification and without a refused client`, async () => {
+  step(`renew by themselves ${period}, without a failed verification and without a refused client`, async () => {
+    const { cluster, operator } = fleet();
     const [serialsBefore, pidsBefore, countsBefore] = [await issued(), await pids(), await counts()];
     const startedAtMs = Date.now();
     probers = startProbers(cluster);

@@ -2,4 +2,4 @@
 import { startPodCluster } from '../lab/clusters.ts';
 import { replaceCaTests } from './replace-ca.ts';
 
-replaceCaTests('a cluster of static pods', (lab) => startPodCluster(lab, console.log));
+replaceCaTests('a cluster of static pods', startPodCluster);

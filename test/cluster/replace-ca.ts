@@ -1,55 +1,34 @@
 /** What holds for any cluster whose CAs are replaced by new ones while it runs: in no phase is anybody refused. */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Beside } from '../lab/beside.ts';
+import { stepsOnCluster } from '../lab/cluster-fleet.ts';
 import { type Cluster, nodesOf } from '../lab/clusters.ts';
 import { fileTable, listFiles } from '../lab/file-table.ts';
-import { buildPackages, joinNode, startServer } from '../lab/fleet.ts';
-import { FleetView } from '../lab/fleet-view.ts';
-import { Lab } from '../lab/lab.ts';
-import { Operator } from '../lab/operator.ts';
-import { makeKubernetes } from '../lab/packages.ts';
+import { joinNode } from '../lab/fleet.ts';
+import type { Lab } from '../lab/lab.ts';
 import type { ProbeReport } from '../lab/probe-clients.ts';
 import { assertServed, probeTable, startProbers } from '../lab/probers.ts';
 import { PHASES, RootChange } from '../lab/root-change.ts';
 import { assertNewCaAlone } from './verified.ts';
 
-const say = (text: string) => console.log(`# ${text}`);
 const PHASE_MS = 900_000;
 
 /** Declares the tests of moving a cluster from its own CAs to new ones. */
-export function replaceCaTests(name: string, start: (lab: Lab) => Promise<Cluster>): void {
+export function replaceCaTests(name: string, start: (lab: Lab, say: (text: string) => void) => Promise<Cluster>): void {
   describe(`replacing the CAs of ${name}`, () => {
-    let lab: Lab;
-    let cluster: Cluster;
-    let operator: Operator;
+    const { fleet, say, step, atEnd } = stepsOnCluster(start, { trustOld: '/etc/kubernetes/pki' });
     let probers: Beside<ProbeReport> | undefined;
+    atEnd(() => probers?.stop().catch(() => undefined));
 
-    before(async () => {
-      await makeKubernetes(say);
-      await buildPackages(say);
-      lab = await Lab.open(say);
-      cluster = await start(lab);
-      const { controlPlane } = cluster;
-      const options = { cluster: 'replaced', apiEndpoint: cluster.endpoint, peerWatch: '5s' };
-      await startServer(controlPlane, { ...options, trustOld: '/etc/kubernetes/pki' });
-      operator = await Operator.of(controlPlane);
-    });
-    after(async () => {
-      await probers?.stop().catch(() => undefined);
-      await operator?.close();
-      await lab?.close();
-    });
-
-    it('goes through trust, reissue and drop, and nobody is refused', async () => {
-      const { controlPlane } = cluster;
+    const moved = async () => {
+      const { cluster, operator, view } = fleet();
       const files = new Map(cluster.hosts.map(({ host }) => [host.name, listFiles(host)]));
       probers = startProbers(cluster);
-      for (const { host, role } of cluster.hosts) await joinNode(controlPlane, host, { role });
+      for (const { host, role } of cluster.hosts) await joinNode(cluster.controlPlane, host, { role });
       const change = new RootChange(operator, say);
       for (const phase of PHASES) await change.advance(phase, PHASE_MS);
-      const view = new FleetView(operator);
       await change.assertEnded();
       for (const [node, components] of Object.entries(cluster.components)) {
         for (const component of components) await view.until(node, component, ['VERIFIED'], 240_000);
@@ -67,8 +46,9 @@ export function replaceCaTests(name: string, start: (lab: Lab) => Promise<Cluste
         console.log(`\nFiles of ${host.name}:\n${fileTable(files.get(host.name) ?? new Map(), listFiles(host))}\n`);
       }
       assert.match(await nodesOf(cluster), / Ready /);
-    });
+    };
+    step('goes through trust, reissue and drop, and nobody is refused', moved, { mostMs: PHASE_MS * 3 });
 
-    it('serves and trusts the new CA alone', () => assertNewCaAlone(cluster));
+    step('serves and trusts the new CA alone', () => assertNewCaAlone(fleet().cluster));
   });
 }

@@ -3,22 +3,18 @@
  * all three at once, while clients of every kind call through the load balancer.
  */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Beside } from '../lab/beside.ts';
-import { type BalancedCluster, nodesOf, startThreeControlPlanes } from '../lab/clusters.ts';
-import { buildPackages, joinNode, startServer } from '../lab/fleet.ts';
+import { stepsOnCluster } from '../lab/cluster-fleet.ts';
+import { nodesOf, startThreeControlPlanes } from '../lab/clusters.ts';
+import { joinNode } from '../lab/fleet.ts';
 import { FleetSteps } from '../lab/fleet-steps.ts';
-import { FleetView } from '../lab/fleet-view.ts';
-import { Lab } from '../lab/lab.ts';
-import { Operator } from '../lab/operator.ts';
-import { makeKubernetes } from '../lab/packages.ts';
 import type { ProbeReport } from '../lab/probe-clients.ts';
 import { assertNeverRefused, notReached, probeTable, startProbers } from '../lab/probers.ts';
 import { PHASES, RootChange } from '../lab/root-change.ts';
 import { assertNewCaAlone, assertNothingLeft, assertVerified } from './verified.ts';
 
-const say = (text: string) => console.log(`# ${new Date().toISOString().slice(11, 19)} ${text}`);
 /** Sixteen components one after another, half a minute each and more on a busy machine. */
 const ADOPTED_MS = 900_000;
 /** The same, and in reissue the five and a half minutes in which clients look at their files. */
@@ -26,32 +22,18 @@ const PHASE_MS = 1_200_000;
 const SETTLED_MS = 240_000;
 
 describe('three control planes behind one address', () => {
-  let lab: Lab;
-  let cluster: BalancedCluster;
-  let operator: Operator;
+  const { fleet, say, prepare, step, atEnd } = stepsOnCluster(startThreeControlPlanes);
   let steps: FleetSteps;
   let probers: Beside<ProbeReport> | undefined;
+  atEnd(() => probers?.stop().catch(() => undefined));
 
-  before(async () => {
-    await makeKubernetes(say);
-    await buildPackages(say);
-    lab = await Lab.open(say);
-    cluster = await startThreeControlPlanes(lab, say);
-    say('the cluster runs');
-    const { controlPlane, endpoint } = cluster;
-    const options = { cluster: 'three', apiEndpoint: endpoint, peerWatch: '5s' };
-    await startServer(controlPlane, { ...options, adopt: '/etc/kubernetes/pki' });
-    operator = await Operator.of(controlPlane);
-    steps = new FleetSteps(operator, say);
-  });
-  after(async () => {
-    await probers?.stop().catch(() => undefined);
-    await operator?.close();
-    await lab?.close();
+  prepare(async () => {
+    steps = new FleetSteps(fleet().operator, say);
   });
 
   /** Nobody is refused while this goes on; who was not reached is told call by call. */
   async function probedThrough(change: () => Promise<void>): Promise<void> {
+    const { cluster } = fleet();
     const dealtBefore = await cluster.balancer.dealt();
     probers = startProbers(cluster);
     try {
@@ -74,6 +56,7 @@ describe('three control planes behind one address', () => {
 
   /** Every component is VERIFIED, no change is left to be made on any node, and the checks have evidence. */
   async function settled(): Promise<void> {
+    const { cluster, view } = fleet();
     const { components, hosts } = cluster;
     await steps.untilVerified(components, SETTLED_MS);
     for (const { host } of hosts) {
@@ -82,12 +65,12 @@ describe('three control planes behind one address', () => {
     }
     await steps.untilVerified(components, SETTLED_MS);
     await assertNothingLeft(cluster);
-    await assertVerified(cluster, new FleetView(operator), SETTLED_MS, say);
+    await assertVerified(cluster, view, SETTLED_MS, say);
     assert.match(await nodesOf(cluster), / Ready /);
   }
 
-  it('is adopted through that address, and nobody is refused', { timeout: ADOPTED_MS * 2 }, async () => {
-    const { hosts, controlPlane, components } = cluster;
+  const adopted = async () => {
+    const { hosts, controlPlane, components } = fleet().cluster;
     await probedThrough(async () => {
       for (const { host, role } of hosts) {
         await joinNode(controlPlane, host, { role });
@@ -96,9 +79,11 @@ describe('three control planes behind one address', () => {
       await steps.untilVerified(components, ADOPTED_MS);
       await settled();
     });
-  });
+  };
+  step('is adopted through that address, and nobody is refused', adopted, { mostMs: ADOPTED_MS * 2 });
 
-  it('gets new CAs, all three, and nobody is refused', { timeout: PHASE_MS * 4 }, async () => {
+  const moved = async () => {
+    const { cluster, operator } = fleet();
     assert.deepEqual(await steps.unfinished(cluster.components), [], 'it is not adopted');
     const change = new RootChange(operator, say);
     await probedThrough(async () => {
@@ -109,7 +94,8 @@ describe('three control planes behind one address', () => {
       await change.assertEnded();
       await settled();
     });
-  });
+  };
+  step('gets new CAs, all three, and nobody is refused', moved, { mostMs: PHASE_MS * 4 });
 
-  it('serves and trusts the new CA alone', () => assertNewCaAlone(cluster));
+  step('serves and trusts the new CA alone', () => assertNewCaAlone(fleet().cluster));
 });

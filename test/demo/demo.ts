@@ -1,8 +1,9 @@
 /** The main job, seen from start to end on real hosts: `npm run demo`. */
 import { parseArgs } from 'node:util';
+import { installPackages } from '../lab/debian-packages.ts';
 import { buildPackages } from '../lab/fleet.ts';
 import { Lab } from '../lab/lab.ts';
-import { installPackages, makeBaseImage, makeKubernetes } from '../lab/packages.ts';
+import { makeBaseImage, makeKubernetes } from '../lab/made-once.ts';
 import { runEtcdDemo } from './etcd-demo.ts';
 import { runKubernetesDemo } from './kubernetes-demo.ts';
 

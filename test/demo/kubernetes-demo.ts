@@ -1,20 +1,19 @@
 /** A real Kubernetes cluster that kubeadm made the certificates of, adopted while it runs. */
+import { startUnitCluster } from '../lab/clusters.ts';
 import { joinNode, startServer } from '../lab/fleet.ts';
-import { nodes, startKubernetes } from '../lab/kubernetes-cluster.ts';
+import { nodes } from '../lab/kubernetes-cluster.ts';
 import type { Lab } from '../lab/lab.ts';
 import { showFleet, waitForFleet } from './show-fleet.ts';
 
 /** Runs it; true when every component was verified. */
 export async function runKubernetesDemo(lab: Lab, say: (text: string) => void): Promise<boolean> {
-  const cp1 = await lab.boot('cp1', '10.77.0.10');
-  const w1 = await lab.boot('w1', '10.77.0.11');
   say('starting Kubernetes: plaintext etcd, certificates by kubeadm');
-  await startKubernetes({ controlPlanes: [cp1], worker: w1, endpoint: `${cp1.ip}:6443` });
+  const { controlPlane: cp1, kubelet: w1, endpoint } = await startUnitCluster(lab, say);
   console.log(await nodes(cp1));
   say('installing and starting the CA server on cp1, adopting /etc/kubernetes/pki');
   const printed = await startServer(cp1, {
     cluster: 'demo',
-    apiEndpoint: `${cp1.ip}:6443`,
+    apiEndpoint: endpoint,
     adopt: '/etc/kubernetes/pki',
   });
   console.log(printed.replace(/^/gm, '        '));

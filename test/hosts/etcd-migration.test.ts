@@ -1,17 +1,17 @@
 /** A plaintext etcd cluster of three members becomes mutual TLS, and then gets a new CA, while somebody writes to it ten times a second. */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Beside } from '../lab/beside.ts';
 import { startPlainEtcd } from '../lab/etcd-cluster.ts';
 import { startWriter, writerTable } from '../lab/etcd-writer.ts';
-import { buildPackages, joinNode, startServer } from '../lab/fleet.ts';
+import { joinNode, startServer } from '../lab/fleet.ts';
 import { FleetSteps } from '../lab/fleet-steps.ts';
 import { FleetView } from '../lab/fleet-view.ts';
 import type { Host } from '../lab/host.ts';
-import { Lab } from '../lab/lab.ts';
 import { Operator } from '../lab/operator.ts';
 import { PHASES, RootChange } from '../lab/root-change.ts';
+import { stepsOnLab } from '../lab/steps.ts';
 import type { WriterReport } from '../lab/write-etcd.ts';
 
 /**
@@ -24,31 +24,24 @@ const PHASE_MS = 300_000;
 
 const PKI = '/etc/kube-mtls/pki/etcd/current';
 
-const say = (text: string) => console.log(`# ${text}`);
-
 describe('a plaintext etcd cluster under load', () => {
-  let lab: Lab;
+  const { lab, say, prepare, step, atEnd } = stepsOnLab();
   let operator: Operator;
   let writer: Beside<WriterReport> | undefined;
   const hosts: Host[] = [];
 
-  before(async () => {
-    await buildPackages(say);
-    lab = await Lab.open(say);
+  prepare(async () => {
     for (const [name, ip] of [
       ['e1', '10.77.0.11'],
       ['e2', '10.77.0.12'],
       ['e3', '10.77.0.13'],
     ] as const) {
-      hosts.push(await lab.boot(name, ip));
+      hosts.push(await lab().boot(name, ip));
     }
     await startPlainEtcd(hosts);
   });
-  after(async () => {
-    await writer?.stop();
-    await operator?.close();
-    await lab?.close();
-  });
+  atEnd(() => operator?.close());
+  atEnd(() => writer?.stop());
 
   /** Writes while the cluster is changed, and a little longer; nothing may be lost, nor the leader for longer than an election. */
   async function writesThrough(change: () => Promise<void>): Promise<WriterReport> {
@@ -74,23 +67,26 @@ describe('a plaintext etcd cluster under load', () => {
     return [e1, e2, e3];
   }
 
-  it('becomes mutual TLS without losing an acknowledged write or its leader for longer than an election', async () => {
-    const [e1, e2, e3] = members();
-    const report = await writesThrough(async () => {
-      await startServer(e1, { cluster: 'writer', apiEndpoint: `${e1.ip}:6443`, peerWatch: '3s' });
-      operator = await Operator.of(e1);
-      const view = new FleetView(operator);
-      for (const host of hosts) await joinNode(e1, host, { role: host === e1 ? 'control-plane' : 'etcd' });
-      for (const host of hosts) await view.until(host.name, 'etcd', ['VERIFIED'], 240_000);
-    });
-    assert.ok(report.overTls > 20, 'no write went over mutual TLS');
-    for (const { name, ip } of [e1, e2, e3]) {
-      const plain = await e1.run(['curl', '-s', '-m', '5', `http://${ip}:2379/health`]);
-      assert.doesNotMatch(plain.stdout, /"health"/, `${name} still speaks plaintext`);
-    }
-  });
+  step(
+    'becomes mutual TLS without losing an acknowledged write or its leader for longer than an election',
+    async () => {
+      const [e1, e2, e3] = members();
+      const report = await writesThrough(async () => {
+        await startServer(e1, { cluster: 'writer', apiEndpoint: `${e1.ip}:6443`, peerWatch: '3s' });
+        operator = await Operator.of(e1);
+        const view = new FleetView(operator);
+        for (const host of hosts) await joinNode(e1, host, { role: host === e1 ? 'control-plane' : 'etcd' });
+        for (const host of hosts) await view.until(host.name, 'etcd', ['VERIFIED'], 240_000);
+      });
+      assert.ok(report.overTls > 20, 'no write went over mutual TLS');
+      for (const { name, ip } of [e1, e2, e3]) {
+        const plain = await e1.run(['curl', '-s', '-m', '5', `http://${ip}:2379/health`]);
+        assert.doesNotMatch(plain.stdout, /"health"/, `${name} still speaks plaintext`);
+      }
+    },
+  );
 
-  it('gets a new CA without losing an acknowledged write or its leader for longer than an election', async () => {
+  step('gets a new CA without losing an acknowledged write or its leader for longer than an election', async () => {
     const [e1] = members();
     await e1.sh(`mkdir /root/old; cp ${PKI}/client-ca.crt ${PKI}/healthcheck-client.* /root/old/`);
     const steps = new FleetSteps(operator, say);

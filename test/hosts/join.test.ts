@@ -1,32 +1,26 @@
 /** Joining with what attackers and tired operators bring, on a real host with the real packages. */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { buildPackages, installPackage, joinLine, startServer } from '../lab/fleet.ts';
+import { describe } from 'node:test';
+import { installPackage, joinLine, startServer } from '../lab/fleet.ts';
 import { FleetView } from '../lab/fleet-view.ts';
 import type { Host } from '../lab/host.ts';
-import { Lab } from '../lab/lab.ts';
 import { Operator } from '../lab/operator.ts';
+import { stepsOnLab } from '../lab/steps.ts';
 
 describe('joining a fleet', () => {
-  let lab: Lab;
+  const { lab, prepare, step, atEnd } = stepsOnLab();
   let server: Host;
   let node: Host;
   let operator: Operator;
 
-  before(async () => {
-    const say = (text: string) => console.log(`# ${text}`);
-    await buildPackages(say);
-    lab = await Lab.open(say);
-    server = await lab.boot('js', '10.77.0.41');
-    node = await lab.boot('jn', '10.77.0.42');
+  prepare(async () => {
+    server = await lab().boot('js', '10.77.0.41');
+    node = await lab().boot('jn', '10.77.0.42');
     await startServer(server, { cluster: 'join', apiEndpoint: `${server.ip}:6443`, peerWatch: '1s' });
     await installPackage(node, 'agent');
     operator = await Operator.of(server);
   });
-  after(async () => {
-    await operator?.close();
-    await lab?.close();
-  });
+  atEnd(() => operator?.close());
 
   const join = (line: string) => node.run(['bash', '-c', line]);
   const refusals = async () => {
@@ -36,7 +30,7 @@ describe('joining a fleet', () => {
     );
   };
 
-  it('stops at a wrong pin before the token is sent', async () => {
+  step('stops at a wrong pin before the token is sent', async () => {
     const line = await joinLine(server, '--role etcd --node jn');
     const result = await join(line.replace(/sha256:[0-9a-f]{64}/, `sha256:${'0'.repeat(64)}`));
     assert.equal(result.code, 1);
@@ -76,7 +70,7 @@ describe('joining a fleet', () => {
     ['a token from another network', () => joinLine(server, '--role etcd --node jn --network 192.0.2.0/24'), /./],
   ];
   for (const [what, prepare, said] of tokens) {
-    it(`refuses ${what}, tells the audit, and stays up`, async () => {
+    step(`refuses ${what}, tells the audit, and stays up`, async () => {
       const before = (await refusals()).length;
       const result = await join(await prepare());
       assert.equal(result.code, 1, result.stdout);
@@ -87,7 +81,7 @@ describe('joining a fleet', () => {
     });
   }
 
-  it('joins once with a token, and refuses it to another key', async () => {
+  step('joins once with a token, and refuses it to another key', async () => {
     const line = await joinLine(server, '--role etcd --node jn');
     const first = await join(line);
     assert.equal(first.code, 0, first.stderr);
@@ -96,7 +90,7 @@ describe('joining a fleet', () => {
     await new FleetView(operator).node('jn');
   });
 
-  it('leaves no secret in the journal, in arguments or in files that others can read', async () => {
+  step('leaves no secret in the journal, in arguments or in files that others can read', async () => {
     const logs = await server.sh(
       'journalctl --no-pager -o cat -u kube-mtls-server; { cat /proc/[0-9]*/cmdline 2>/dev/null || true; } | tr "\\0" " "',
     );
@@ -108,7 +102,7 @@ describe('joining a fleet', () => {
     assert.equal(await node.sh('find /var/lib/kube-mtls-agent -type f -perm /077 ! -name "*.crt"'), '');
   });
 
-  it('retries with backoff while the server is away, says so in status, and comes back', async () => {
+  step('retries with backoff while the server is away, says so in status, and comes back', async () => {
     await server.sh('systemctl stop kube-mtls-server');
     await node.until('two failed attempts', async () => {
       const text = await node.sh('kube-mtls-agent status');
@@ -123,7 +117,7 @@ describe('joining a fleet', () => {
     );
   });
 
-  it('refuses callers without a certificate in TLS', async () => {
+  step('refuses callers without a certificate in TLS', async () => {
     const bare = await operator.curl([operator.url('kubemtls.v1.FleetService/GetFleetStatus')], false);
     assert.notEqual(bare.code, 0);
     const raw = await server.sh(
@@ -132,14 +126,14 @@ describe('joining a fleet', () => {
     assert.match(raw, /alert/);
   });
 
-  it('answers list and describe by reflection', async () => {
+  step('answers list and describe by reflection', async () => {
     const list = await operator.curl(['--list-services', operator.url()]);
     assert.match(list.stdout, /kubemtls\.v1\.FleetService/, list.stderr);
     const methods = await operator.curl(['--list-methods', operator.url()]);
     assert.match(methods.stdout, /kubemtls\.v1\.FleetService\/GetNode/, methods.stderr);
   });
 
-  it('names an etcd configuration that it does not understand, with its line, and touches nothing', async () => {
+  step('names an etcd configuration that it does not understand, with its line, and touches nothing', async () => {
     await node.write('/etc/default/etcd', 'ETCD_NAME=jn\nETCD_LISTEN_CLIENT_URLS="http://127.0.0.1:2379\n');
     await node.sh('systemctl enable -q etcd; systemctl start etcd || true');
     const result = await node.run(['kube-mtls-agent', 'plan']);

@@ -1,28 +1,23 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
-import { runCommand } from '../../common/run/command.ts';
-import { buildPackages, installPackage, joinLine } from '../lab/fleet.ts';
+import { describe } from 'node:test';
+import { installPackage, joinLine } from '../lab/fleet.ts';
 import type { Host } from '../lab/host.ts';
-import { Lab } from '../lab/lab.ts';
+import { stepsOnLab } from '../lab/steps.ts';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
-const DIST = join(REPOSITORY, 'dist');
 const AGENT = 'kube-mtls-agent.service';
 const SERVER = 'kube-mtls-server.service';
 
 /** The packages as Debian's users meet them; the steps build on each other. */
 describe('the packages', () => {
-  let lab: Lab;
+  const { lab, prepare, step } = stepsOnLab();
   let host: Host;
 
-  before(async () => {
-    await buildPackages(console.log);
-    lab = await Lab.open();
-    host = await lab.boot('pk1', '10.77.0.51');
+  prepare(async () => {
+    host = await lab().boot('pk1', '10.77.0.51');
   });
-  after(() => lab?.close());
 
   /** Values of properties of a unit, by name. */
   const show = async (unit: string, ...names: string[]): Promise<Record<string, string>> => {
@@ -39,7 +34,7 @@ describe('the packages', () => {
     (await host.sh(`stat -c '%a %U' ${paths.join(' ')}`)).trimEnd().split('\n');
   const exists = async (path: string) => (await host.run(['test', '-e', path])).code === 0;
 
-  it('install without starting or enabling anything', async () => {
+  step('install without starting or enabling anything', async () => {
     await installPackage(host, 'server');
     await installPackage(host, 'agent');
     for (const unit of [AGENT, SERVER]) {
@@ -49,7 +44,7 @@ describe('the packages', () => {
     assert.equal(await host.sh('systemctl --failed --no-legend'), '');
   });
 
-  it('put commands, units and man pages in their places', async () => {
+  step('put commands, units and man pages in their places', async () => {
     for (const name of ['kube-mtls', 'kube-mtls-server', 'kube-mtls-agent']) {
       assert.match(await host.sh(`${name} --help`), new RegExp(`^Usage: ${name} `));
     }
@@ -64,7 +59,7 @@ describe('the packages', () => {
     assert.equal((await host.run(['env', ...strange, 'kube-mtls-agent', '--version'])).code, 0);
   });
 
-  it('ship configuration that the programs take', async () => {
+  step('ship configuration that the programs take', async () => {
     await host.sh('kube-mtls-agent run --check-config');
     const example = '/usr/share/doc/kube-mtls-server/examples/server.yaml';
     await host.sh(`kube-mtls-server --config ${example} --check-config`);
@@ -75,7 +70,7 @@ describe('the packages', () => {
     ]);
   });
 
-  it('start nothing before init and join, also when told to', async () => {
+  step('start nothing before init and join, also when told to', async () => {
     await host.sh(`systemctl start ${AGENT} ${SERVER}`);
     for (const unit of [AGENT, SERVER]) {
       assert.deepEqual(await show(unit, 'ActiveState', 'ConditionResult'), {
@@ -85,7 +80,7 @@ describe('the packages', () => {
     }
   });
 
-  it('run after init and join, inside of their sandboxes', async () => {
+  step('run after init and join, inside of their sandboxes', async () => {
     await host.sh(`kube-mtls-server init --cluster lab --api-endpoint 10.77.0.50:6443 --advertise ${host.ip}`);
     await host.sh(`systemctl enable -q --now ${SERVER}`);
     assert.match(await host.sh('kube-mtls fleet'), /0 of 0 nodes online/);
@@ -103,7 +98,7 @@ describe('the packages', () => {
   });
 
   for (const unit of [AGENT, SERVER]) {
-    it(`are as exposed as packaging/README.md says: ${unit}`, async () => {
+    step(`are as exposed as packaging/README.md says: ${unit}`, async () => {
       const readme = await readFile(join(REPOSITORY, 'packaging/README.md'), 'utf8');
       const stated = new RegExp(`\`${unit.replaceAll('.', '\\.')}\` +\\| (\\d+\\.\\d)`).exec(readme)?.[1];
       const measured = /exposure level for \S+: (\d+\.\d)/.exec(
@@ -113,7 +108,7 @@ describe('the packages', () => {
     });
   }
 
-  it('upgrade over themselves: what runs goes on in the new version, and edits stay', async () => {
+  step('upgrade over themselves: what runs goes on in the new version, and edits stay', async () => {
     await host.sh('echo "logLevel: debug" >>/etc/kube-mtls/agent.yaml');
     const before = [await mainPid(AGENT), await mainPid(SERVER)];
     await installPackage(host, 'server');
@@ -125,7 +120,7 @@ describe('the packages', () => {
     assert.match(await host.sh('kube-mtls fleet'), /of 1 nodes/);
   });
 
-  it('upgrade over themselves: what was stopped stays stopped', async () => {
+  step('upgrade over themselves: what was stopped stays stopped', async () => {
     await host.sh(`systemctl stop ${AGENT}`);
     await installPackage(host, 'agent');
     assert.equal(await isActive(AGENT), 'inactive');
@@ -133,7 +128,7 @@ describe('the packages', () => {
     await host.sh(`systemctl start ${AGENT}`);
   });
 
-  it('are removed with their processes, and keep state and configuration', async () => {
+  step('are removed with their processes, and keep state and configuration', async () => {
     const pid = await mainPid(AGENT);
     await host.sh('dpkg -r kube-mtls-agent kube-mtls-server 2>&1', 180_000);
     assert.equal(await exists(`/proc/${pid}`), false);
@@ -148,7 +143,7 @@ describe('the packages', () => {
     assert.equal(await host.sh('systemctl --failed --no-legend'), '');
   });
 
-  it('come back as they were when they are installed again', async () => {
+  step('come back as they were when they are installed again', async () => {
     await installPackage(host, 'server');
     await installPackage(host, 'agent');
     assert.equal(await isActive(SERVER), 'active');
@@ -156,7 +151,7 @@ describe('the packages', () => {
     assert.match(await host.read('/etc/kube-mtls/agent.yaml'), /^logLevel: debug$/m);
   });
 
-  it('purge the agent without what units use, and say so', async () => {
+  step('purge the agent without what units use, and say so', async () => {
     await host.write('/etc/kube-mtls/pki/etcd/current/server.key', 'in use', '0600');
     await host.write('/etc/systemd/system/etcd.service.d/50-kube-mtls.conf', '[Service]\n');
     const said = await host.sh('dpkg -P kube-mtls-agent 2>&1', 180_000);
@@ -169,21 +164,12 @@ describe('the packages', () => {
     assert.equal(await isActive(SERVER), 'active');
   });
 
-  it('purge the server with its authorities, and say so', async () => {
+  step('purge the server with its authorities, and say so', async () => {
     const said = await host.sh('dpkg -P kube-mtls-server 2>&1', 180_000);
     assert.match(said, /keys of the fleet's authorities are deleted/);
     assert.equal(await exists('/var/lib/kube-mtls-server'), false);
     assert.equal(await host.sh('ls /etc/kube-mtls'), 'pki\n');
     assert.equal(await host.sh(`find /etc/systemd /var/lib/systemd -name '*kube-mtls-server*'`), '');
     assert.equal(await host.sh('systemctl --failed --no-legend'), '');
-  });
-});
-
-describe('lintian', () => {
-  it('finds no error in the packages of this machine', async (test) => {
-    if ((await runCommand(['which', 'lintian'])).code !== 0) return test.skip('lintian is not installed');
-    const check = `lintian --allow-root --fail-on error ${DIST}/kube-mtls-*_amd64.deb`;
-    const { code, stdout } = await runCommand(['sh', '-c', check], { timeoutMs: 10 * 60_000 });
-    assert.equal(code, 0, stdout);
   });
 });

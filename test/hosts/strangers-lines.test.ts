@@ -1,9 +1,9 @@
 /** A real journald, and what a server's one write of a stranger's lines becomes in it. */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe } from 'node:test';
 import { alarmsOf } from '../lab/component-logs.ts';
 import type { Host } from '../lab/host.ts';
-import { Lab } from '../lab/lab.ts';
+import { stepsOnLab } from '../lab/steps.ts';
 
 const REFUSAL =
   'http: TLS handshake error from 10.77.0.9:40122: tls: client requested unsupported application protocols';
@@ -12,14 +12,12 @@ const FORGED = 'Error: x509: certificate signed by unknown authority';
 const MOST_BYTES = 64 * 1024;
 
 describe("a stranger's lines in the journal of a unit", () => {
-  let lab: Lab;
+  const { lab, say, prepare, step } = stepsOnLab();
   let host: Host;
 
-  before(async () => {
-    lab = await Lab.open((text) => console.log(`# ${text}`));
-    host = await lab.boot('jr', '10.77.0.60');
+  prepare(async () => {
+    host = await lab().boot('jr', '10.77.0.60');
   });
-  after(() => lab?.close());
 
   /** Starts a unit that writes this at once and then, a second later, a line of its own; what of it is in the journal, and believed. */
   async function write(unit: string, text: string): Promise<{ forged: number; lines: number; alarms: number }> {
@@ -33,18 +31,21 @@ describe("a stranger's lines in the journal of a unit", () => {
     return { forged: Number(forged), lines, alarms: alarms.length };
   }
 
-  it('are failures of the component when nothing tells that they are not its own', async () => {
+  step('are failures of the component when nothing tells that they are not its own', async () => {
     const { forged, alarms } = await write('one.service', `${FORGED}\n`);
     assert.deepEqual([forged, alarms], [1, 1]);
   });
 
-  it('are all disbelieved when they come with a refusal of protocols, as many as one connection can bring', async () => {
-    const count = Math.floor(MOST_BYTES / (FORGED.length + 1));
-    const text = `${REFUSAL} ([x\n${`${FORGED}\n`.repeat(count)}y])\n`;
-    const { forged, lines, alarms } = await write('many.service', text);
-    console.log(`# ${forged} forged lines of one write are in the journal, ${lines} lines are believed`);
-    assert.deepEqual([forged, alarms], [count, 0]);
-    // the refusal, the last line, and what systemd says
-    assert.ok(lines >= 3 && lines <= 8, `${lines} lines are believed`);
-  });
+  step(
+    'are all disbelieved when they come with a refusal of protocols, as many as one connection can bring',
+    async () => {
+      const count = Math.floor(MOST_BYTES / (FORGED.length + 1));
+      const text = `${REFUSAL} ([x\n${`${FORGED}\n`.repeat(count)}y])\n`;
+      const { forged, lines, alarms } = await write('many.service', text);
+      say(`${forged} forged lines of one write are in the journal, ${lines} lines are believed`);
+      assert.deepEqual([forged, alarms], [count, 0]);
+      // the refusal, the last line, and what systemd says
+      assert.ok(lines >= 3 && lines <= 8, `${lines} lines are believed`);
+    },
+  );
 });

@@ -2,10 +2,17 @@
 import type { Component } from '../../common/names/names.ts';
 import type { Runs } from './component-logs.ts';
 import type { Host } from './host.ts';
-import { nodes, startKubernetes } from './kubernetes-cluster.ts';
+import { bootKept } from './kept-cluster.ts';
+import {
+  type KubernetesOptions,
+  nodes,
+  startKubernetes,
+  stopKubernetes,
+  untilKubernetesIsReady,
+} from './kubernetes-cluster.ts';
 import type { Lab } from './lab.ts';
 import { installHaproxy, LoadBalancer } from './load-balancer.ts';
-import { startStaticPods } from './static-pods.ts';
+import { startStaticPods, stopStaticPods, untilStaticPodsAreReady } from './static-pods.ts';
 
 /** A cluster before anything of ours is there. */
 export interface Cluster {
@@ -30,27 +37,30 @@ export interface BalancedCluster extends Cluster {
   balancer: LoadBalancer;
 }
 
+const UNITS_MADE_BY = ['clusters.ts', 'kubernetes-cluster.ts', 'kubeadm-files.ts', 'stacked-etcd.ts', 'start-unit.ts'];
 const MANAGERS: readonly Component[] = ['kube-controller-manager', 'kube-scheduler'];
 const CONTROL_PLANE: readonly Component[] = ['etcd', 'kube-apiserver', ...MANAGERS, 'admin'];
 const asUnit = (component: Component): Runs => ({ unit: `${component}.service` });
 
 /** cp1 (etcd, API server, controller manager, scheduler) and w1 (kubelet), as systemd units; etcd speaks plaintext. */
-export async function startUnitCluster(lab: Lab): Promise<Cluster> {
-  const cp1 = await lab.boot('cp1', '10.77.0.10');
-  const w1 = await lab.boot('w1', '10.77.0.11');
-  const endpoint = `${cp1.ip}:6443`;
-  await startKubernetes({ controlPlanes: [cp1], worker: w1, endpoint });
-  return {
-    ...{ kind: 'units', controlPlane: cp1, endpoint },
-    hosts: [
-      { host: w1, role: 'worker' },
-      { host: cp1, role: 'control-plane' },
-    ],
-    components: { cp1: CONTROL_PLANE, w1: ['kubelet'] },
-    runs: asUnit,
-    kubelet: w1,
-    logPath: '/api/v1/nodes/w1/proxy/logs/',
+export async function startUnitCluster(lab: Lab, say: (text: string) => void): Promise<Cluster> {
+  const options = ([cp1, w1]: readonly Host[]): KubernetesOptions => {
+    if (cp1 === undefined || w1 === undefined) throw new Error('a host is missing');
+    return { controlPlanes: [cp1], worker: w1, endpoint: `${cp1.ip}:6443` };
   };
+  const hosts = await bootKept(
+    lab,
+    {
+      name: 'units',
+      addresses: { cp1: '10.77.0.10', w1: '10.77.0.11' },
+      madeBy: UNITS_MADE_BY,
+      make: (all) => startKubernetes(options(all)),
+      stop: (all) => stopKubernetes(options(all)),
+      start: (all, sinceMs) => untilKubernetesIsReady(options(all), sinceMs),
+    },
+    say,
+  );
+  return unitCluster(options(hosts));
 }
 
 /**
@@ -59,31 +69,68 @@ export async function startUnitCluster(lab: Lab): Promise<Cluster> {
  */
 export async function startThreeControlPlanes(lab: Lab, say: (text: string) => void): Promise<BalancedCluster> {
   await installHaproxy(say);
-  const [cp1, cp2, cp3, w1, lb] = await Promise.all([
-    lab.boot('cp1', '10.77.0.10'),
-    lab.boot('cp2', '10.77.0.12'),
-    lab.boot('cp3', '10.77.0.13'),
-    lab.boot('w1', '10.77.0.11'),
-    lab.boot('lb', '10.77.0.9'),
-  ]);
-  const controlPlanes = [cp1, cp2, cp3] as const;
-  const balancer = await LoadBalancer.start(lb, controlPlanes);
-  const { endpoint } = balancer;
-  await startKubernetes({ controlPlanes, worker: w1, endpoint });
+  let balancer: LoadBalancer | undefined;
+  const options = async ([cp1, cp2, cp3, w1, lb]: readonly Host[]): Promise<KubernetesOptions> => {
+    if (!cp1 || !cp2 || !cp3 || !w1 || !lb) throw new Error('a host is missing');
+    balancer ??= await LoadBalancer.start(lb, [cp1, cp2, cp3]);
+    return { controlPlanes: [cp1, cp2, cp3], worker: w1, endpoint: balancer.endpoint };
+  };
+  const hosts = await bootKept(
+    lab,
+    {
+      name: 'three-control-planes',
+      addresses: { cp1: '10.77.0.10', cp2: '10.77.0.12', cp3: '10.77.0.13', w1: '10.77.0.11', lb: '10.77.0.9' },
+      madeBy: [...UNITS_MADE_BY, 'load-balancer.ts'],
+      make: async (all) => startKubernetes(await options(all)),
+      stop: async (all) => {
+        await stopKubernetes(await options(all));
+        balancer = undefined; // it goes with its host
+      },
+      start: async (all, sinceMs) => untilKubernetesIsReady(await options(all), sinceMs),
+    },
+    say,
+  );
+  const cluster = unitCluster(await options(hosts));
+  if (balancer === undefined) throw new Error('there is no load balancer');
+  return { ...cluster, balancer };
+}
+
+function unitCluster({ controlPlanes, worker, endpoint }: KubernetesOptions): Cluster {
   return {
-    ...{ kind: 'units', controlPlane: cp1, endpoint, balancer },
-    hosts: [{ host: w1, role: 'worker' }, ...controlPlanes.map((host) => ({ host, role: 'control-plane' as const }))],
-    components: { cp1: CONTROL_PLANE, cp2: CONTROL_PLANE, cp3: CONTROL_PLANE, w1: ['kubelet'] },
+    ...{ kind: 'units', controlPlane: controlPlanes[0], endpoint },
+    hosts: [
+      { host: worker, role: 'worker' },
+      ...controlPlanes.map((host) => ({ host, role: 'control-plane' as const })),
+    ],
+    components: {
+      ...Object.fromEntries(controlPlanes.map(({ name }) => [name, CONTROL_PLANE])),
+      [worker.name]: ['kubelet'],
+    },
     runs: asUnit,
-    kubelet: w1,
-    logPath: '/api/v1/nodes/w1/proxy/logs/',
+    kubelet: worker,
+    logPath: `/api/v1/nodes/${worker.name}/proxy/logs/`,
   };
 }
 
 /** kp1: kubelet as a unit, everything else as static pods of kubeadm's manifests. */
 export async function startPodCluster(lab: Lab, say: (text: string) => void): Promise<Cluster> {
-  const kp1 = await lab.boot('kp1', '10.77.0.20');
-  await startStaticPods(kp1, say);
+  const only = ([kp1]: readonly Host[]): Host => {
+    if (kp1 === undefined) throw new Error('the host is missing');
+    return kp1;
+  };
+  const hosts = await bootKept(
+    lab,
+    {
+      name: 'static-pods',
+      addresses: { kp1: '10.77.0.20' },
+      madeBy: ['clusters.ts', 'static-pods.ts', 'kubernetes-cluster.ts', 'container-image.ts', 'pause.c'],
+      make: (all) => startStaticPods(only(all), say),
+      stop: (all) => stopStaticPods(only(all)),
+      start: (all, sinceMs) => untilStaticPodsAreReady(only(all), sinceMs),
+    },
+    say,
+  );
+  const kp1 = only(hosts);
   return {
     kind: 'static-pods',
     controlPlane: kp1,

@@ -3,9 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { runChecked, runCommand } from '../../common/run/command.ts';
 import type { Host } from './host.ts';
-
-/** Folder of the built packages. */
-const DIST = join(import.meta.dirname, '../../dist');
+import { DIST } from './places.ts';
 
 /** What `kube-mtls-server init` is told. */
 export interface ServerOptions {
@@ -41,8 +39,7 @@ export async function buildPackages(say: (text: string) => void): Promise<void> 
 export async function installPackage(host: Host, name: 'server' | 'agent'): Promise<void> {
   const file = readdirSync(DIST).find((each) => each.startsWith(`kube-mtls-${name}_`) && each.endsWith('_amd64.deb'));
   if (file === undefined) throw new Error(`there is no kube-mtls-${name} package in dist: npm run build:deb`);
-  const path = await host.copy(join(DIST, file), '/var/tmp');
-  await host.sh(`dpkg -i ${path} >/dev/null`, 180_000);
+  await host.sh(`dpkg -i /opt/dist/${file} >/dev/null`, 180_000);
 }
 
 /** Installs, initialises and starts the CA server. Returns what `init` printed. */

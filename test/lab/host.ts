@@ -1,22 +1,37 @@
 /** One test host, seen from outside: commands, files, and waiting for what shall become true. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type CommandResult, runCommand } from '../../common/run/command.ts';
+import { type CommandOptions, type CommandResult, runCommand } from '../../common/run/command.ts';
+import { ENDS_WITH_US } from './machine-lock.ts';
 
 const PATH = '/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** What makes a host. */
+export interface HostParts {
+  name: string;
+  ip: string;
+  /** Folder of this machine for what belongs to the host; it goes with the host. */
+  folder: string;
+  /** Its first process, as this machine numbers it. */
+  leaderPid: number;
+  /** A process in the network of the switch that connects the hosts. */
+  switchPid: number;
+}
 
 /** A host. */
 export class Host {
   readonly name: string;
   readonly ip: string;
+  readonly folder: string;
   readonly #leaderPid: number;
+  readonly #switchPid: number;
 
-  constructor(name: string, ip: string, leaderPid: number) {
+  constructor({ name, ip, folder, leaderPid, switchPid }: HostParts) {
     this.name = name;
     this.ip = ip;
+    this.folder = folder;
     this.#leaderPid = leaderPid;
+    this.#switchPid = switchPid;
   }
 
   /** The host's file system as this machine sees it. Absolute links in it lead elsewhere. */
@@ -24,14 +39,19 @@ export class Host {
     return `/proc/${this.#leaderPid}/root`;
   }
 
-  /** Starts a program of this machine in the host's network, with a pipe to and from it; whoever starts it ends it. */
+  /** Starts a program of this machine in the host's network, with a pipe to and from it; it ends with this process. */
   spawnBeside(argv: readonly [string, ...string[]]): ChildProcess {
-    const words = ['-t', String(this.#leaderPid), '-n', ...argv];
-    return spawn('nsenter', words, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const [program, ...words] = [...ENDS_WITH_US, 'nsenter', '-t', String(this.#leaderPid), '-n', ...argv] as const;
+    return spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'] });
+  }
+
+  /** Runs a program of this machine beside the switch: on the hosts' network, and on none of the hosts. */
+  runAtSwitch(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    return runCommand(['nsenter', '-t', String(this.#switchPid), '-n', ...argv], options);
   }
 
   /** Runs a program on the host. */
-  run(argv: readonly string[], options: { input?: string; timeoutMs?: number } = {}): Promise<CommandResult> {
+  run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     const enter = ['nsenter', '-t', String(this.#leaderPid), '-a', 'env', `PATH=${PATH}`] as const;
     return runCommand([...enter, ...argv], options);
   }
@@ -48,17 +68,6 @@ export class Host {
     const script = 'mkdir -p "$(dirname "$1")"; cat >"$1"; chmod "$2" "$1"';
     const { code, stderr } = await this.run(['bash', '-c', script, 'write', path, mode], { input: content });
     if (code !== 0) throw new Error(`on ${this.name}: cannot write ${path}: ${stderr}`);
-  }
-
-  /** Copies a file of this machine to a folder of the host. */
-  async copy(local: string, folder: string): Promise<string> {
-    const path = `${folder}/${basename(local)}`;
-    const content = (await readFile(local)).toString('base64');
-    await this.run(['bash', '-c', 'mkdir -p "$(dirname "$1")"; base64 -d >"$1"', 'copy', path], {
-      input: content,
-      timeoutMs: 120_000,
-    });
-    return path;
   }
 
   /** Reads a file. */

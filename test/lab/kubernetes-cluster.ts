@@ -20,21 +20,62 @@ export interface KubernetesOptions {
 }
 
 /** Brings the cluster up and waits until the node is Ready; about half a minute, a minute and a half with three control planes. */
-export async function startKubernetes({ controlPlanes, worker, endpoint }: KubernetesOptions): Promise<void> {
+export async function startKubernetes(options: KubernetesOptions): Promise<void> {
+  const { controlPlanes, worker, endpoint } = options;
   const [first] = controlPlanes;
+  const sinceMs = Date.now();
   // API servers call kubelets by the names of their nodes
   for (const host of controlPlanes) await host.sh(`echo '${worker.ip} ${worker.name}' >>/etc/hosts`);
   await makeKubeadmFiles(controlPlanes, endpoint);
   await startStackedEtcd(controlPlanes);
   await Promise.all(controlPlanes.map((host) => startControlPlane(host, controlPlanes)));
   await startWorker(first, worker, endpoint);
-  const isReady = async () => (await nodes(first)).includes(' Ready ');
-  await first.until(`node ${worker.name} to be Ready`, isReady, READY_MS);
+  await untilKubernetesIsReady(options, sinceMs);
 }
+
+/** Stops everything in order, so that it starts without waiting for what others seem to hold. */
+export async function stopKubernetes({ controlPlanes, worker }: KubernetesOptions): Promise<void> {
+  const [first] = controlPlanes;
+  await worker.sh('systemctl stop kubelet containerd');
+  const all = (script: string) => Promise.all(controlPlanes.map((host) => host.sh(script)));
+  await all('systemctl stop kube-controller-manager kube-scheduler');
+  await first.sh(RELEASE_LEASES);
+  await all('systemctl kill -s KILL kube-apiserver; systemctl stop kube-apiserver'); // watches may hold it for a minute
+  await all('systemctl stop etcd');
+}
+
+/** Waits until every API server is ready and the node is Ready by a lease of its kubelet since this time. */
+export async function untilKubernetesIsReady(
+  { controlPlanes, worker }: KubernetesOptions,
+  sinceMs: number,
+): Promise<void> {
+  await Promise.all(controlPlanes.map(untilReadyz));
+  await untilNodeIsReady(controlPlanes[0], worker.name, sinceMs);
+}
+
+/** Waits until a node is Ready, by a lease that its kubelet renewed since this time. */
+export async function untilNodeIsReady(controlPlane: Host, node: string, sinceMs: number): Promise<void> {
+  const lease = `get lease -n kube-node-lease ${node} -o jsonpath={.spec.renewTime}`;
+  const isReady = async () => {
+    const renewed = await controlPlane.sh(`kubectl --kubeconfig /etc/kubernetes/admin.conf ${lease}`);
+    return Date.parse(renewed) > sinceMs && (await nodes(controlPlane)).includes(' Ready ');
+  };
+  await controlPlane.until(`node ${node} to be Ready`, isReady, READY_MS);
+}
+
+/** What the managers hold while they run; the next ones would wait until it has run out. */
+export const RELEASE_LEASES =
+  'kubectl --kubeconfig /etc/kubernetes/admin.conf delete lease -n kube-system kube-controller-manager kube-scheduler';
 
 /** `kubectl get nodes` with the administrator's kubeconfig. */
 export function nodes(controlPlane: Host): Promise<string> {
   return controlPlane.sh('kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes');
+}
+
+/** Waits until the host's own API server is ready, whichever the endpoint leads to. */
+async function untilReadyz(host: Host): Promise<void> {
+  const readyz = ['curl', '-sfk', '-m', '5', `https://${host.ip}:6443/readyz`];
+  await host.until('the API server to be ready', async () => (await host.run(readyz)).code === 0, READY_MS);
 }
 
 async function startControlPlane(host: Host, controlPlanes: readonly Host[]): Promise<void> {
@@ -50,9 +91,7 @@ async function startControlPlane(host: Host, controlPlanes: readonly Host[]): Pr
 --service-account-signing-key-file=${PKI}/sa.key --service-cluster-ip-range=10.96.0.0/12 \
 --tls-cert-file=${PKI}/apiserver.crt --tls-private-key-file=${PKI}/apiserver.key --v=2`,
   );
-  // its own, whichever the endpoint leads to
-  const readyz = ['curl', '-sfk', '-m', '5', `https://${host.ip}:6443/readyz`];
-  await host.until('the API server to be ready', async () => (await host.run(readyz)).code === 0, READY_MS);
+  await untilReadyz(host);
   const manager = '/etc/kubernetes/controller-manager.conf';
   await startUnit(
     host,

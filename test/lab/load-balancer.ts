@@ -4,8 +4,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { runCommand } from '../../common/run/command.ts';
+import { installPackages } from './debian-packages.ts';
 import type { Host } from './host.ts';
-import { installPackages, LAB } from './packages.ts';
 
 /** Installs HAProxy where it is not there; the service that Debian makes of it is not wanted. */
 export async function installHaproxy(say: (text: string) => void): Promise<void> {
@@ -29,9 +29,9 @@ export class LoadBalancer {
 
   /** Starts it; it ends with the host, and with this process. Which API server is up and which is down it tells as an error output. */
   static async start(host: Host, backends: readonly Host[]): Promise<LoadBalancer> {
-    const file = (name: string) => join(LAB, 'hosts', host.name, name);
+    const file = (name: string) => join(host.folder, name);
     await writeFile(file('haproxy.cfg'), configuration(host, backends, file('haproxy.sock')));
-    const child = host.spawnBeside(['setpriv', '--pdeathsig', 'KILL', 'haproxy', '-db', '-f', file('haproxy.cfg')]);
+    const child = host.spawnBeside(['haproxy', '-db', '-f', file('haproxy.cfg')]);
     child.stdin?.end();
     child.stdout?.resume();
     const isOpen = async () => (await host.run(['bash', '-c', `exec 3<>/dev/tcp/${host.ip}/6443`])).code === 0;

@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type CommandResult, runCommand } from '../../common/run/command.ts';
+import type { CommandResult } from '../../common/run/command.ts';
 import type { Host } from './host.ts';
 
 const BUF = join(import.meta.dirname, '../../node_modules/.bin/buf');
@@ -32,7 +32,7 @@ export class Operator {
     const file = (name: string) => join(this.#folder, name);
     const own = certificate ? ['--cert', file('admin.crt'), '--key', file('admin.key')] : [];
     const command = [BUF, 'curl', '--protocol', 'grpc', '--cacert', file('ca.crt'), ...own, ...words];
-    return runCommand(['ip', 'netns', 'exec', 'km-switch', ...command], { timeoutMs: 60_000 });
+    return this.#server.runAtSwitch(command, { timeoutMs: 60_000 });
   }
 
   /** URL of a method, or of the listener. */

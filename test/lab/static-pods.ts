@@ -2,25 +2,25 @@
  * A real kubeadm-style control plane v1.20.2 on one host, kp1: kubelet as a unit, and etcd, kube-apiserver,
  * kube-controller-manager and kube-scheduler as static pods out of the manifests that kubeadm itself writes.
  */
-import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 import { runChecked, runCommand } from '../../common/run/command.ts';
 import { writeImage } from './container-image.ts';
+import { installPackages } from './debian-packages.ts';
 import type { Host } from './host.ts';
-import { startContainerd } from './kubernetes-cluster.ts';
-import { BASE, BIN, installPackages } from './packages.ts';
+import { RELEASE_LEASES, startContainerd, untilNodeIsReady } from './kubernetes-cluster.ts';
+import { makeOnce } from './made-once.ts';
+import { BASE, BIN, hashOf, IMAGES } from './places.ts';
 
-/** In the folder that hosts see as /opt/bin. */
-const IMAGES = join(BIN, 'images');
+const READY_MS = 240_000;
 const VERSION = 'v1.20.2';
 
 /** Brings it up and waits until all four pods are ready; about two minutes. */
 export async function startStaticPods(host: Host, say: (text: string) => void): Promise<void> {
-  await makeImages(say);
+  const folder = await makeImages(say);
   await startContainerd(host, '10.244.9.0/24');
-  for (const { archive } of images()) {
-    await host.sh(`ctr -n k8s.io images import /opt/bin/images/${basename(archive)} >/dev/null`, 180_000);
+  for (const { file } of IMAGES_OF) {
+    await host.sh(`ctr -n k8s.io images import /opt/images/${basename(folder)}/${file} >/dev/null`, 180_000);
   }
   await host.write('/root/kubeadm.yaml', kubeadmConfig(host));
   await host.sh(
@@ -28,8 +28,27 @@ export async function startStaticPods(host: Host, say: (text: string) => void): 
   );
   await host.write('/var/lib/kubelet/config.yaml', KUBELET_CONFIG);
   await host.write('/etc/systemd/system/kubelet.service', kubeletUnit(host));
+  const sinceMs = Date.now();
   await host.sh('systemctl daemon-reload; systemctl enable -q --now kubelet');
-  await host.until('four pods to be ready', async () => (await pods(host)).match(/ 1\/1 /g)?.length === 4, 240_000);
+  await untilStaticPodsAreReady(host, sinceMs);
+}
+
+/** Stops kubelet and all containers, so that everything starts without waiting for what others seem to hold. */
+export async function stopStaticPods(host: Host): Promise<void> {
+  await host.sh('systemctl stop kubelet; pkill -x kube-controller; pkill -x kube-scheduler');
+  await host.sh(RELEASE_LEASES);
+  await host.sh(`for container in $(ctr -n k8s.io containers ls -q); do
+  ctr -n k8s.io tasks rm -f $container >/dev/null || true
+  ctr -n k8s.io containers rm $container
+done; systemctl stop containerd`);
+}
+
+/** Waits until all four pods are ready, and the node too by what its kubelet said since this time. */
+export async function untilStaticPodsAreReady(host: Host, sinceMs: number): Promise<void> {
+  const areReady = async () => (await pods(host)).match(/ 1\/1 /g)?.length === 4;
+  await host.until('the first answer of the API server', areReady, READY_MS);
+  await untilNodeIsReady(host, host.name, sinceMs);
+  await host.until('four pods to be ready', areReady, READY_MS);
 }
 
 /** `kubectl get pods -A` with the administrator's kubeconfig. */
@@ -37,30 +56,35 @@ export function pods(host: Host): Promise<string> {
   return host.sh('kubectl --kubeconfig /etc/kubernetes/admin.conf get pods -A');
 }
 
-/** Images with what they are made of. */
-function images(): { name: string; archive: string; program: string; root: string }[] {
-  const image = (name: string, file: string, program: string, root = '') => ({
-    ...{ name, program, root },
-    archive: join(IMAGES, `${file}.tar`),
-  });
-  return [
-    image('localhost/pause:1', 'pause', join(IMAGES, 'pause')),
-    ...['kube-apiserver', 'kube-controller-manager', 'kube-scheduler'].map((name) =>
-      image(`localhost/${name}:${VERSION}`, name, join(BIN, name)),
-    ),
-    image('localhost/etcd:3.4.13-0', 'etcd', join(BASE, 'usr/bin/etcd'), BASE),
-  ];
-}
+const CONTROL_PLANE = ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler'];
+/** Images with their archives; the program of the first is compiled here. */
+const IMAGES_OF = [
+  { name: 'localhost/pause:1', file: 'pause.tar', program: 'pause' },
+  ...CONTROL_PLANE.map((name) => ({
+    name: `localhost/${name}:${VERSION}`,
+    file: `${name}.tar`,
+    program: join(BIN, name),
+  })),
+  { name: 'localhost/etcd:3.4.13-0', file: 'etcd.tar', program: join(BASE, 'usr/bin/etcd') },
+];
 
-/** Once a machine. */
-async function makeImages(say: (text: string) => void): Promise<void> {
-  if (images().every(({ archive }) => existsSync(archive))) return;
-  say('making container images');
-  await installPackages(['gcc', 'libc6-dev'], say);
-  await mkdir(IMAGES, { recursive: true });
+/** Makes them, once for these programs, and returns their folder. */
+async function makeImages(say: (text: string) => void): Promise<string> {
   const source = join(import.meta.dirname, 'pause.c');
-  await runChecked(runCommand, ['cc', '-static', '-O2', '-o', join(IMAGES, 'pause'), source]);
-  for (const { name, archive, program, root } of images()) await writeImage(name, program, root, archive);
+  const programs = IMAGES_OF.slice(1).map(({ program }) => program);
+  const states = await Promise.all(programs.map((program) => stat(program)));
+  const made = states.map(({ size, mtimeMs }) => `${size} ${mtimeMs}`);
+  const folder = join(IMAGES, hashOf(await readFile(source), ...programs, ...made));
+  await makeOnce(folder, async (unfinished) => {
+    say('making container images');
+    await installPackages(['gcc', 'libc6-dev'], say);
+    await runChecked(runCommand, ['cc', '-static', '-O2', '-o', join(unfinished, 'pause'), source]);
+    for (const { name, file, program } of IMAGES_OF) {
+      const root = program.startsWith(BASE) ? BASE : '';
+      await writeImage(name, resolve(unfinished, program), root, join(unfinished, file));
+    }
+  });
+  return folder;
 }
 
 function kubeadmConfig(host: Host): string {

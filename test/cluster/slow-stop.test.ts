@@ -3,9 +3,10 @@
  * the agent did until it knew better, and when the agent does.
  */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe } from 'node:test';
 import { Beside } from '../lab/beside.ts';
-import { type E2e, openE2e } from '../lab/e2e.ts';
+import { stepsOnCluster } from '../lab/cluster-fleet.ts';
+import { startUnitCluster } from '../lab/clusters.ts';
 import { joinNode } from '../lab/fleet.ts';
 import type { RestartReport } from '../lab/probe-restart.ts';
 
@@ -25,23 +26,20 @@ interface Outage {
 }
 
 describe('an API server that is slow to stop', () => {
-  let e2e: E2e;
+  const { fleet, say, prepare, step } = stepsOnCluster(startUnitCluster);
 
-  before(async () => {
-    e2e = await openE2e();
-    const { cp1, view } = e2e;
+  prepare(async () => {
+    const { cluster, view } = fleet();
+    const cp1 = cluster.controlPlane;
     await joinNode(cp1, cp1, { role: 'control-plane' });
     for (const component of ['etcd', 'kube-apiserver', 'admin']) {
       await view.until('cp1', component, ['VERIFIED'], 300_000);
     }
   });
-  after(async () => {
-    await e2e?.close();
-  });
 
   /** Restarts it while clients call and watch. */
   async function measure(restart: () => Promise<unknown>): Promise<Outage> {
-    const { cp1 } = e2e;
+    const cp1 = fleet().cluster.controlPlane;
     const probers = Beside.start<RestartReport>(cp1, 'probe-restart.ts', [cp1.root, `https://${cp1.ip}:6443`]);
     await cp1.sh('sleep 8'); // calls before, and watches that are no longer new
     await restart();
@@ -62,13 +60,13 @@ describe('an API server that is slow to stop', () => {
   function tell(title: string, { awayMs, startMs, report }: Outage): void {
     const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
     const cut = report.cut.map(({ call, why }) => `${call} ${why}`).join(', ') || 'none';
-    console.log(
-      `# ${title}: away ${seconds(awayMs)}, start to /readyz ${seconds(startMs)}, ratio ${(awayMs / startMs).toFixed(2)}; watches cut ${report.watchesEndedAtMs.length}; calls answered ${report.answered}, cut: ${cut}`,
+    say(
+      `${title}: away ${seconds(awayMs)}, start to /readyz ${seconds(startMs)}, ratio ${(awayMs / startMs).toFixed(2)}; watches cut ${report.watchesEndedAtMs.length}; calls answered ${report.answered}, cut: ${cut}`,
     );
   }
 
-  it('is away for a minute when systemd restarts it, and no longer than it starts when the agent does', async () => {
-    const { cp1 } = e2e;
+  step('is away for a minute when systemd restarts it, and no longer than it starts when the agent does', async () => {
+    const cp1 = fleet().cluster.controlPlane;
     const plain = await measure(() => cp1.sh(`systemctl restart ${UNIT}`, 180_000));
     tell('systemctl restart', plain);
     assert.ok(plain.awayMs > 50_000, 'nothing held it');
@@ -78,6 +76,6 @@ describe('an API server that is slow to stop', () => {
     assert.ok(agent.awayMs <= 1.2 * agent.startMs + RESOLUTION_MS);
     assert.ok(agent.report.cut.length <= Math.max(plain.report.cut.length, CALLERS), 'calls were cut');
     assert.match(await cp1.journal('kube-mtls-agent'), /ending what is slow to stop.*SIGTERM/);
-    await e2e.view.until('cp1', 'kube-apiserver', ['VERIFIED'], 60_000);
+    await fleet().view.until('cp1', 'kube-apiserver', ['VERIFIED'], 60_000);
   });
 });

@@ -18,10 +18,11 @@ import { folderOf, type TestAuthority, type TestLeaf, testAuthority } from '../.
 import { probe } from '../../agent/verify/probe.ts';
 import { verifyOld } from '../../agent/verify/verify-old.ts';
 import { systemClock } from '../../common/time/clock.ts';
+import { makeBaseImage } from '../lab/made-once.ts';
+import { BASE } from '../lab/places.ts';
 
 /** A real etcd 3.4: the one of the lab's base image, unless told otherwise. */
-const LAB = process.env.LAB ?? '/var/tmp/kube-mtls-lab';
-const ETCD = process.env.KUBE_MTLS_ETCD ?? join(LAB, 'base-bookworm/usr/bin/etcd');
+const ETCD = process.env.KUBE_MTLS_ETCD ?? join(BASE, 'usr/bin/etcd');
 const deps = { clock: systemClock, probe };
 const signal = new AbortController().signal;
 
@@ -37,6 +38,7 @@ describe('verification of a real etcd', { timeout: 120_000 }, () => {
   let leaves: Record<'server' | 'peer' | 'healthcheck-client', TestLeaf>;
 
   before(async () => {
+    await makeBaseImage(console.log);
     authority = await testAuthority('etcd-ca');
     leaves = {
       server: await authority.issue({ commonName: 'cp1' }),

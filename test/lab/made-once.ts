@@ -20,7 +20,7 @@ const PROGRAMS = ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler',
  */
 export async function makeOnce(folder: string, make: (folder: string) => Promise<void>): Promise<void> {
   if (existsSync(folder)) return;
-  await withMachineLock(join(LAB, 'making.lock'), async () => {
+  await withMachineLock(`${folder}.lock`, async () => {
     if (existsSync(folder)) return;
     const unfinished = `${folder}.unfinished`;
     await rm(unfinished, { recursive: true, force: true });

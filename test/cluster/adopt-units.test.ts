@@ -1,13 +1,14 @@
 /** A cluster of systemd units, adopted: looked at first, then changed, and looked into afterwards. */
 import assert from 'node:assert/strict';
+import { dieAt, recover } from '../lab/agent-deaths.ts';
 import { startUnitCluster } from '../lab/clusters.ts';
 import { installPackage, joinLine } from '../lab/fleet.ts';
 import type { FleetView } from '../lab/fleet-view.ts';
 import type { Host } from '../lab/host.ts';
 import { nodes } from '../lab/kubernetes-cluster.ts';
 import { type Adoption, adoptionTests } from './adopt.ts';
-import { assertWhole, dieAt, recover } from './deaths.ts';
 import { assertOld, rolledBack, spoil } from './faults.ts';
+import { assertWhole } from './whole.ts';
 
 const PKI = '/etc/kube-mtls/pki';
 

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe } from 'node:test';
 import { CHECKPOINTS } from '../../agent/stage/checkpoints.ts';
+import { dieAt, recover } from '../lab/agent-deaths.ts';
 import { stepsOnCluster } from '../lab/cluster-fleet.ts';
 import { startUnitCluster } from '../lab/clusters.ts';
 import { installPackage, joinLine } from '../lab/fleet.ts';
-import { assertWhole, dieAt, recover } from './deaths.ts';
+import { assertWhole } from './whole.ts';
 
 /** Those of the undo take two deaths each, so a real cluster sees some of them; agent/undo/crash.test.ts walks all. */
 const FORWARD = CHECKPOINTS.slice(0, CHECKPOINTS.indexOf('staging-removed')).filter(

@@ -40,7 +40,8 @@ export async function stopKubernetes({ controlPlanes, worker }: KubernetesOption
   const all = (script: string) => Promise.all(controlPlanes.map((host) => host.sh(script)));
   await all('systemctl stop kube-controller-manager kube-scheduler');
   await first.sh(RELEASE_LEASES);
-  await all('systemctl kill -s KILL kube-apiserver; systemctl stop kube-apiserver'); // watches may hold it for a minute
+  // watches may hold it for a minute
+  await all('systemctl kill -s KILL kube-apiserver || true; systemctl stop kube-apiserver');
   await all('systemctl stop etcd');
 }
 

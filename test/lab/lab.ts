@@ -24,6 +24,8 @@ const BOOT_MS = 180_000;
 /** A running container. */
 interface Running {
   host: Host;
+  /** Folder of the files that it began with; none for those of the base image alone. */
+  layer: string | undefined;
   nspawnPid: number;
   leaderPid: number;
 }
@@ -70,18 +72,22 @@ export class Lab {
   async #boot(name: string, ip: string, layer: string | undefined): Promise<Host> {
     const folder = this.#folderOf(name);
     await rm(folder, { recursive: true, force: true });
-    for (const part of ['upper', 'work', 'root']) await mkdir(join(folder, part), { recursive: true });
-    const root = join(folder, 'root');
-    const below = layer === undefined ? BASE : `${layer}:${BASE}`;
-    await mkdir(join(folder, 'upper/etc'));
+    for (const part of ['upper/etc', 'work', 'root']) await mkdir(join(folder, part), { recursive: true });
     await writeFile(join(folder, 'upper/etc/hostname'), `${name}\n`);
     await writeFile(join(folder, 'upper/etc/machine-id'), `${randomBytes(16).toString('hex')}\n`);
+    return this.#start(name, ip, layer);
+  }
+
+  async #start(name: string, ip: string, layer: string | undefined): Promise<Host> {
+    const folder = this.#folderOf(name);
+    const root = join(folder, 'root');
+    const below = layer === undefined ? BASE : `${layer}:${BASE}`;
     const layers = `lowerdir=${below},upperdir=${join(folder, 'upper')},workdir=${join(folder, 'work')}`;
     await this.#run(['mount', '-t', 'overlay', 'overlay', '-o', layers, root]);
     await this.#connect(name, ip);
     const nspawnPid = this.#startNspawn(name, root, folder);
     const host = (leaderPid: number) => new Host({ name, ip, folder, leaderPid, switchPid: this.#place.pid });
-    const running: Running = { host: host(0), nspawnPid, leaderPid: 0 };
+    const running: Running = { host: host(0), layer, nspawnPid, leaderPid: 0 };
     this.#running.set(name, running); // from here on close() takes it away
     running.leaderPid = await waitForLeader(nspawnPid, host, folder);
     running.host = host(running.leaderPid);
@@ -93,7 +99,17 @@ export class Lab {
     return running.host;
   }
 
-  /** Cuts the power: no service is stopped in order. */
+  /** Cuts the power of a host, no service being stopped in order, and boots it on its own disk; the host before is of no use then. */
+  async cutPower(name: string): Promise<Host> {
+    const running = this.#running.get(name);
+    if (running === undefined) throw new Error(`there is no host ${name}`);
+    this.#running.delete(name);
+    await this.#takeAway(name, running);
+    this.#say(`the power of ${name} was cut`);
+    return this.#start(name, running.host.ip, running.layer);
+  }
+
+  /** Takes a host away with its disk; no service is stopped in order. */
   async kill(name: string): Promise<void> {
     const running = this.#running.get(name);
     if (running === undefined) return;

@@ -92,6 +92,15 @@ describe('rotate, without a restart', () => {
     await assertUntouched(other.node, other.old);
   });
 
+  it('starts nothing new where the process is gone, though its new certificate is not seen either', async () => {
+    const { node, deps, run } = await begin();
+    const both = [check('unit', 'failed', 'it is gone'), check('handshake', 'failed', 'nobody answers')];
+    const checks = new Map([...good.checks, ['etcd' as const, both]]);
+    deps.verifier.verify = verdicts({ ok: false, reason: 'etcd: it is gone', checks });
+    assert.equal((await run()).outcome, 'undone');
+    assert.deepEqual(starts(node), [0, 0]);
+  });
+
   it('asks for an ordinary permit when anything is restarted, and counts each for itself', async () => {
     const { node, change, fake, board, run } = await begin(['kube-apiserver']);
     assert.deepEqual(await run(), { outcome: 'kept' });

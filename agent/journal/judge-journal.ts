@@ -151,10 +151,7 @@ function counts(options: JudgeJournalOptions, finding: Finding, serves: boolean)
     case 'peer-client':
       // our own probes come without a certificate to see it refused
       return (
-        options.component === 'etcd' &&
-        finding.cause !== 'no-client-certificate' &&
-        finding.cause !== 'plaintext-client' &&
-        matters(options, finding.remote)
+        options.component === 'etcd' && finding.cause !== 'no-client-certificate' && matters(options, finding.remote)
       );
     case 'none':
       return false;

@@ -249,6 +249,13 @@ describe('complaintsAbout', () => {
     assert.deepEqual(times({ ...API, sinceMs: 1004 }), []);
   });
 
+  it('hands on twenty, the newest', () => {
+    const hosts = Array.from({ length: 25 }, (_, at) => `10.77.1.${at}:6443`);
+    const log = logOf(...hosts.map((host): [Component, string] => ['kubelet', lease(host, UNKNOWN)]));
+    const lines = complaintsAbout(log, { component: 'kube-apiserver', endpoints: hosts, sinceMs: 0 });
+    assert.deepEqual([lines.length, lines[0]?.observedAtMs, lines.at(-1)?.observedAtMs], [20, 1005, 1024]);
+  });
+
   it('takes what is said of a shared address, or of none, for another server when it was said in the minute before too', () => {
     const balanced = lease('10.77.0.9:6443', UNKNOWN);
     const refused = `${HEAD}failed to update lease, error: Unauthorized`;

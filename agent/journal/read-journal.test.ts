@@ -6,6 +6,7 @@ import type { JournalEntry } from './journal-entry.ts';
 import { fakeSpawn, LATER, line, REFUSED } from './journalctl-for-tests.ts';
 import { MOST_ENTRIES } from './kept-entries.ts';
 import { currentCursor, readSince } from './read-journal.ts';
+import type { SpawnProgram } from './spawn-program.ts';
 import { LINE_BYTES } from './split-lines.ts';
 
 async function read(chunks: (string | Uint8Array)[], cursor = 'c0'): Promise<JournalEntry[]> {
@@ -31,6 +32,21 @@ describe('readSince', () => {
       },
     ]);
     assert.ok(argvs[0]?.includes('--cursor=c0') && argvs[0].includes('--unit=etcd.service'));
+  });
+
+  it('reads only once journald has taken what was written before', async () => {
+    const taken = Promise.withResolvers<{ code: number; stderr: string }>();
+    const { spawn: play, argvs } = fakeSpawn([{ chunks: [line('c1')] }]);
+    const spawn: SpawnProgram = (argv) => ({
+      ...play(argv),
+      ...(argv[1] === '--sync' ? { ended: taken.promise } : {}),
+    });
+    const deps = { spawn, clock: new FakeClock(), log: silentLog };
+    const reading = readSince(deps, { unit: 'etcd.service', cursor: 'c0' });
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(argvs, [], 'the journal was read before it was complete');
+    taken.resolve({ code: 0, stderr: '' });
+    assert.equal((await reading).length, 1);
   });
 
   it('puts lines together that come in pieces, in the middle of a character too', async () => {

@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import type { Component } from '../../common/names/names.ts';
 import { putProcess } from '../process/fake-proc.ts';
 import type { PodRef } from '../process/pod-containers.ts';
-import { FakeServer } from './fake-server.ts';
+import { endingSlowPod } from './end-slow-pod.ts';
+import { FakeServer, turns } from './fake-server.ts';
 import { restartPod } from './restart-pod.ts';
 
 const parent = mkdtempSync(join(tmpdir(), 'kube-mtls-slow-pod-'));
@@ -32,7 +34,7 @@ function slowPod() {
       putProcess(root, { pid: 77, argv: ['kube-apiserver', '--new'], cgroup: `0::/kubepods/pod1/${NEW}\n` });
     });
   };
-  return { server, root, restart: () => restartPod(server.deps, 'kube-apiserver', pod, [], write) };
+  return { server, root, pod, write, restart: () => restartPod(server.deps, 'kube-apiserver', pod, [], write) };
 }
 
 describe('an API server that is slow to stop, as a static pod', () => {
@@ -65,4 +67,19 @@ describe('an API server that is slow to stop, as a static pod', () => {
     await restart();
     assert.deepEqual(killed, [String(server.pid)]);
   });
+
+  const rows: [title: string, component: Component, replaced: string | undefined][] = [
+    ['when it is a container that is not replaced', 'kube-apiserver', NEW],
+    ['when it is another component, which may be slow for its own reasons', 'etcd', OLD],
+  ];
+  for (const [title, component, replaced] of rows) {
+    it(`is left alone ${title}`, async () => {
+      const { server, pod, write } = slowPod();
+      await endingSlowPod(server.deps, component, pod, new Set([replaced ?? '']), async () => {
+        await write();
+        await turns(500);
+      });
+      assert.deepEqual([server.signals, server.nowMs], [[], 0]);
+    });
+  }
 });

@@ -1,5 +1,6 @@
 /** An API server for tests of its end: a real /proc below a temporary root, its connections and its time in memory. */
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { silentLog } from '../../common/log/log.ts';
 import type { RunCommand } from '../../common/run/command.ts';
@@ -29,9 +30,9 @@ export const QUIET_WATCH: FakeConnection = {
   receivedAtMs: -6000,
 };
 
-/** Lets what is under way go on, file system included. */
+/** Lets what is under way go on, file system included: each turn goes to a thread and back, as a call under way does. */
 export async function turns(count: number): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < count; turn++) await stat('/');
 }
 
 /** Its clock begins at 0 and moves while the code under test sleeps. */

@@ -21,6 +21,15 @@ describe('inspectFile', () => {
     assert.deepEqual(await inspectFile(join(root, 'nothing')), { kind: 'absent' });
   });
 
+  it('takes a file of another mode, user or group for another state', () => {
+    const mark = markOf({ text: 'text', mode: 0o600, uid: 0, gid: 0 });
+    const state = (other: object) =>
+      ({ kind: 'file', content: Buffer.from('text'), mark: { ...mark, ...other } }) as const;
+    assert.ok(isState(state({}), mark));
+    for (const other of [{ mode: 0o640 }, { uid: 1 }, { gid: 1 }])
+      assert.ok(!isState(state(other), mark), JSON.stringify(other));
+  });
+
   it('does not read without end through a folder that became a link into /proc', { timeout: 10_000 }, async () => {
     symlinkSync('/proc/self', join(root, 'process'));
     assert.deepEqual(await inspectFile(join(root, 'process', 'pagemap')), { kind: 'other' });

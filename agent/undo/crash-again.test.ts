@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { listChanges } from '../stage/change-journal.ts';
 import { assertWhole, ends, failing, NEVER, recovery, runUntil, SCENARIOS, type Scenario } from './crash-for-tests.ts';
-import { answerFilesAtOnce } from './files-at-once.ts';
+import { answerFilesAtOnce } from './files-at-once-for-tests.ts';
 import { recover } from './recover.ts';
 import { undoChange } from './undo-change.ts';
 

@@ -7,7 +7,7 @@ import { CHECKPOINTS } from '../stage/checkpoints.ts';
 import { makeNode } from '../stage/fake-change.ts';
 import { makeMixedNode } from '../stage/fake-mixed-change.ts';
 import { assertWhole, ends, happy, NEVER, recovery, runUntil, SCENARIOS } from './crash-for-tests.ts';
-import { answerFilesAtOnce } from './files-at-once.ts';
+import { answerFilesAtOnce } from './files-at-once-for-tests.ts';
 import { recover } from './recover.ts';
 
 answerFilesAtOnce();

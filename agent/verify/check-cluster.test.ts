@@ -154,8 +154,10 @@ describe('checkCluster', () => {
     });
 
     it('takes Ready alone where leases cannot be read', async (test) => {
-      const answers = { [nodePath]: answered(200, node('True')), [leasePath]: answered(404, 'not found') };
-      assert.equal((await checkKubelet(test, answers)).outcome.result, 'passed');
+      for (const lease of [answered(404, 'not found'), answered(403, 'leases "w1" is forbidden')]) {
+        const answers = { [nodePath]: answered(200, node('True')), [leasePath]: lease };
+        assert.equal((await checkKubelet(test, answers)).outcome.result, 'passed');
+      }
     });
 
     const failures: { what: string; answers: Answers; why: RegExp }[] = [
@@ -307,6 +309,15 @@ describe('checkCluster', () => {
           '10.0.0.2 /health': { kind: 'refused', by: 'tls-alert', detail: 'bad certificate', served: undefined },
         },
         why: /etcd cp2 10\.0\.0\.2:2379: refused by tls-alert/,
+      },
+      {
+        what: 'another member that is not well',
+        answers: {
+          ...own,
+          '10.0.0.1 /v3/cluster/member/list': members({ name: 'cp2', clientURLs: ['https://10.0.0.2:2379'] }),
+          '10.0.0.2 /health': answered(503, { health: 'false' }),
+        },
+        why: /etcd cp2 10\.0\.0\.2:2379: answered 503/,
       },
       {
         what: 'a member list that makes no sense',

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Component } from '../../common/names/names.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import type { CheckOutcome } from './checks.ts';
-import { noPatience, type Patience, retryUntilGood } from './patience.ts';
+import { noPatience, type Patience, READINESS_MS, retryUntilGood } from './patience.ts';
 
 const signal = new AbortController().signal;
 
@@ -61,4 +62,20 @@ describe('retryUntilGood', () => {
     stop.abort();
     await rejected;
   });
+});
+
+describe('the time that a component is given to become ready', () => {
+  const rows: [Component, ms: number][] = [
+    ['etcd', 60_000],
+    ['kube-apiserver', 120_000],
+    ['kube-controller-manager', 90_000],
+    ['kube-scheduler', 90_000],
+    ['kubelet', 90_000],
+    ['kube-proxy', 60_000],
+  ];
+  for (const [component, ms] of rows) {
+    it(`is ${ms / 1000} s for ${component}: on a slow machine every change would be undone with less`, () => {
+      assert.equal(READINESS_MS[component], ms);
+    });
+  }
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { opensslFolder } from '../../common/x509/openssl-for-tests.ts';
 import { serveTls, type TestAuthority, type TestLeaf, testAuthority } from './pki-for-tests.ts';
 import { type ProbeOutcome, type ProbeTls, probe } from './probe.ts';
 
@@ -98,6 +99,25 @@ describe('a probe', () => {
     const outcome = await ask(port, { tls: { trust: { kind: 'roots', pem: authority.rootsPem, name: 'w1' } } });
     assert.equal(outcome.kind, 'untrusted');
     assert.equal(outcome.cause, 'wrong-name');
+  });
+
+  it('trusts an intermediate of the bundle as Go does, without its root', async (test) => {
+    const openssl = opensslFolder();
+    test.after(() => openssl.remove());
+    const ca = 'basicConstraints=critical,CA:TRUE';
+    const make = (name: string, ...args: string[]) =>
+      openssl.run(
+        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc', '-days', '2'],
+        ...['-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.crt`, ...args],
+      );
+    make('root', '-addext', ca);
+    make('intermediate', '-addext', ca, '-CA', 'root.crt', '-CAkey', 'root.key');
+    make('leaf', '-addext', 'subjectAltName=IP:127.0.0.1', '-CA', 'intermediate.crt', '-CAkey', 'intermediate.key');
+    const leaf = { certPem: openssl.text('leaf.crt'), keyPem: openssl.text('leaf.key'), serial: '' };
+    const port = await serveTls(test, leaf, (_, response) => response.end('in'));
+    const by = (pem: string) => ask(port, { tls: { trust: { kind: 'roots', pem, name: '127.0.0.1' } } });
+    assert.equal((await by(openssl.text('intermediate.crt'))).kind, 'answered');
+    assert.equal((await by(openssl.text('root.crt'))).kind, 'untrusted');
   });
 
   it('verifies a name other than the address it connects to', async (test) => {

@@ -22,7 +22,7 @@ import { Verifier } from './verifier.ts';
 const signal = new AbortController().signal;
 
 /** A scheduler and administrators that are well in every way after a change, and what the peers are asked then. */
-async function verify(test: TestContext, target: Target, servingFile: string | undefined) {
+async function verify(test: TestContext, target: Target, servingFile: string | undefined, isRestarted = true) {
   const authority = await testAuthority('kubernetes');
   const leaf = await authority.issue();
   const folder = await folderOf(test, {});
@@ -54,10 +54,10 @@ async function verify(test: TestContext, target: Target, servingFile: string | u
   };
   const units = detectedOnes.map(({ component, process }) => ({
     ...{ component, process: refOf(process), unit: process.name, live: false, cursor: 'c', startedAtMs: 0 },
-    ...{ invocationId: 'aa', ok: true, detail: '' },
+    ...{ invocationId: 'aa', ok: isRestarted, detail: isRestarted ? '' : 'a dependency failed' },
   }));
   const record = {} as ChangeRecord; // verification does not look at it
-  const restarted: RestartedChange = { stage: 'restarted', change, record, units, leftStopped: [], ok: true };
+  const restarted: RestartedChange = { stage: 'restarted', change, record, units, leftStopped: [], ok: isRestarted };
 
   const clock = new FakeClock();
   const link = new FakeLink(new Map());
@@ -100,6 +100,15 @@ describe('the peers that the verifier asks', () => {
   it('are asked for any serial of what keeps a certificate that is not ours', async (test) => {
     const { serials } = await verify(test, 'trusting', undefined);
     assert.deepEqual(serials, [['kube-scheduler', '']]);
+  });
+
+  it('are not asked, and nothing is good, where a restart failed, whatever the checks found afterwards', async (test) => {
+    const { verdict, serials } = await verify(test, 'enforced', 'serving', false);
+    const results = [...verdict.checks.values()].flat().map(({ result }) => result);
+    assert.ok(results.includes('passed') && !results.includes('failed'), results.join());
+    assert.equal(verdict.ok, false);
+    assert.equal(verdict.reason, 'kube-scheduler.service did not restart: a dependency failed');
+    assert.deepEqual(serials, []);
   });
 
   it('cannot be asked about what was to be served and was never signed', async (test) => {

@@ -104,6 +104,20 @@ describe('verifyComponent', () => {
     assert.ok(tookMs < 1000, `${tookMs} ms`);
   });
 
+  it('watches the process for five seconds: one that falls over meanwhile has not stayed up', async (test) => {
+    const falling = host();
+    falling.clock.sleep(4_000).then(
+      () => {
+        falling.state.active = false;
+      },
+      () => {},
+    );
+    const { results, tookMs } = await verify(test, falling);
+    assert.equal(results[0], 'unit failed');
+    assert.ok(tookMs >= 4_000, `${tookMs} ms`);
+    assert.equal((await verify(test, host())).tookMs, 5_000);
+  });
+
   it('waits for a component that is slow to answer', async (test) => {
     const slow = host();
     slow.state.healthy = false;

@@ -5,9 +5,15 @@ import { systemClock } from '../../common/time/clock.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import type { Detected } from '../detect/detected.ts';
 import { layoutBelow } from '../layout.ts';
-import { detectedAdmin, detectedManager, detectedProxy } from './detected-for-tests.ts';
+import {
+  detectedAdmin,
+  detectedApiserver,
+  detectedEtcd,
+  detectedManager,
+  detectedProxy,
+} from './detected-for-tests.ts';
 import { kubeconfigText, serveTls, type TestAuthority, type TestLeaf, testAuthority } from './pki-for-tests.ts';
-import { type Probe, probe } from './probe.ts';
+import { type Probe, type ProbeOutcome, probe } from './probe.ts';
 import { servedBefore } from './served-before.ts';
 import { verifyOld } from './verify-old.ts';
 
@@ -81,6 +87,52 @@ describe('what was there before a change', () => {
         (await handshake(of(await serve(test, await authority.issue())), served)).summary,
         /other-certificate/,
       );
+    }
+  });
+
+  describe('is back', () => {
+    const shown = { serial: '1a', sha256: 'ab', notAfterMs: 0, issuer: '', tlsVersion: 'TLSv1.3' };
+    const etcd = detectedEtcd({ 'listen-client-urls': 'https://127.0.0.1:2379', 'cert-file': '/old.crt' });
+    const apiserver = detectedApiserver({ 'tls-cert-file': '/old.crt' });
+    const answered = (status: number, body = ''): ProbeOutcome => ({ kind: 'answered', status, body, served: shown });
+    const rows: { what: string; detected: Detected; outcome: ProbeOutcome; result: 'passed' | 'failed' }[] = [
+      {
+        what: 'an etcd that is healthy',
+        detected: etcd,
+        outcome: answered(200, '{"health":"true"}'),
+        result: 'passed',
+      },
+      {
+        what: 'an etcd that refuses us after it showed its old certificate',
+        detected: etcd,
+        outcome: { kind: 'refused', by: 'tls-alert', detail: 'bad certificate', served: shown },
+        result: 'passed',
+      },
+      {
+        what: 'no etcd that refuses us before it shows any',
+        detected: etcd,
+        outcome: { kind: 'refused', by: 'reset', detail: 'ECONNRESET', served: undefined },
+        result: 'failed',
+      },
+      { what: 'an API server that is ready', detected: apiserver, outcome: answered(200, 'ok'), result: 'passed' },
+      {
+        what: 'an API server that answers nobody without a certificate',
+        detected: apiserver,
+        outcome: answered(401),
+        result: 'passed',
+      },
+      {
+        what: 'no API server that has not read its roles yet',
+        detected: apiserver,
+        outcome: answered(403),
+        result: 'failed',
+      },
+      { what: 'no API server that is not ready', detected: apiserver, outcome: answered(500), result: 'failed' },
+    ];
+    for (const { what, detected, outcome, result } of rows) {
+      it(what, async () => {
+        assert.equal((await handshake(detected, { sha256: 'ab' }, async () => outcome)).result, result);
+      });
     }
   });
 

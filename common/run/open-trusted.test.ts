@@ -81,6 +81,14 @@ describe('a program that others may have put there', () => {
     closeSync(ours);
   });
 
+  it('runs where several links lead to it, all of them where only root can have put them', async () => {
+    const path = isRoot ? program('linked', '/usr/bin/env') : '/usr/bin/env';
+    if (isRoot)
+      for (let at = 0; at < 3; at++) symlinkSync(at === 0 ? path : `link-${at - 1}`, join(dirname(path), `link-${at}`));
+    const file = await openTrusted(isRoot ? join(dirname(path), 'link-2') : path);
+    await file.close();
+  });
+
   it('runs as it was when it was looked at, whatever stands there by then', async () => {
     const path = isRoot ? program('swapped', '/usr/bin/env') : '/usr/bin/env';
     const file = await openTrusted(path);

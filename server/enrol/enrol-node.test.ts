@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, before, beforeEach, describe, it } from 'node:test';
-import type { Reason } from '../../common/errors/app-error.ts';
+import { AppError, type Reason } from '../../common/errors/app-error.ts';
 import { chainsTo, parseCertificate } from '../../common/x509/certificate.ts';
 import { generateKey, type PrivateKey, publicKeyPin } from '../../common/x509/keys.ts';
 import { NodeRole } from '../../proto/gen/kubemtls/v1/types_pb.js';
@@ -173,6 +173,21 @@ describe('enrolNode', () => {
     );
     const given = await fixture.attempt({ authorization: `Bearer token002.${secret}`, address: '10.0.0.1' });
     assert.deepEqual(given.addresses, ['10.0.0.1']);
+  });
+
+  it('counts nobody for a store that is away: honest nodes that come meanwhile are not held up after it', async () => {
+    await fixture.token();
+    const away = refused('unavailable', /the disk is full/);
+    const { store } = fixture;
+    fixture.deps.store = {
+      ...store,
+      enrol: async () => {
+        throw new AppError('unavailable', 'the store cannot be written: the disk is full');
+      },
+    };
+    for (let attempt = 1; attempt <= 30; attempt++) await assert.rejects(fixture.attempt(), away);
+    fixture.deps.store = store;
+    assert.equal((await fixture.attempt()).role, NodeRole.WORKER);
   });
 
   it('refuses a key that somebody else holds', async () => {

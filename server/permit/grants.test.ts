@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { AppError } from '../../common/errors/app-error.ts';
 import type { Component } from '../../common/names/names.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
@@ -8,8 +9,8 @@ import type { Store } from '../store/store.ts';
 import { sampleNode } from '../store/store-contract.ts';
 import { type Coordinator, createCoordinator } from './coordinator.ts';
 import { limits, MAX_AGE_MS, row, TTL_MS, wish } from './coordinator-for-tests.ts';
-import { LATELY_MS } from './grants.ts';
 
+const DAY_MS = 86_400_000;
 const NODES = ['w1', 'w2', 'w3', 'w4', 'w5'];
 let clock: FakeClock;
 let store: Store;
@@ -100,6 +101,40 @@ describe('a node that asks again and again', () => {
     assert.ok(await permits.acquire('w1', wish('kubelet')));
   });
 
+  it('gives way to one that is a little late: twice the two seconds that it was told, and ten more', async () => {
+    const { id } = await permits.acquire('w1', wish('kubelet'));
+    await refused('w2', /\(w1\)/);
+    await permits.release('w1', id);
+    await clock.advance(14_000);
+    await refused('w1', /w2 waits for its turn/);
+    await clock.advance(1);
+    assert.ok(await permits.acquire('w1', wish('kubelet')));
+  });
+
+  it('has had no turn an hour later, when whoever waited then has had one', async () => {
+    const { id } = await permits.acquire('w1', wish('kubelet'));
+    await permits.release('w1', id);
+    await clock.advance(60 * 60_000 + 1);
+    const other = await permits.acquire('w3', wish('kubelet'));
+    await refused('w2', /\(w3\)/);
+    await permits.release('w3', other.id);
+    assert.ok(await permits.acquire('w1', wish('kubelet')));
+  });
+
+  it('asks more slowly the larger the fleet is: every two seconds, of 500 nodes every ten', async () => {
+    const told = async () => {
+      const error = await permits.acquire('w2', wish('kubelet')).catch((thrown: unknown) => thrown);
+      assert.ok(error instanceof AppError);
+      return error.retryAfterMs;
+    };
+    await permits.acquire('w1', wish('kubelet'));
+    assert.equal(await told(), 2_000);
+    // each of them may take its place in the share
+    fleet = Array.from({ length: 500 }, (_, at) => row(`n${at}`, 'kubelet', 'pending'));
+    for (let at = 1; at < 50; at++) await permits.acquire(`n${at}`, wish('kubelet'));
+    assert.equal(await told(), 10_000);
+  });
+
   it('gives way only where it had its place, and nobody does who had none', async () => {
     const { id } = await permits.acquire('w1', wish('kube-proxy'));
     await refused('w2', /\(w1\)/, 'kube-proxy');
@@ -188,6 +223,13 @@ describe('a failure stops the rollout', () => {
     assert.equal(await stops(), true);
   });
 
+  it('once a permit, also where a restart was added to a change that began live', async () => {
+    const { id } = await permits.acquire('w1', wish('kubelet', { live: true }));
+    assert.equal(await stops(), true);
+    assert.equal((await permits.acquire('w1', wish('kubelet', { permitId: id }))).inShare, true);
+    assert.equal(await stops(), false);
+  });
+
   it('when its report comes after the release', async () => {
     const { id } = await permits.acquire('w1', wish('kubelet'));
     await permits.release('w1', id);
@@ -199,20 +241,20 @@ describe('a failure stops the rollout', () => {
     await clock.advance(TTL_MS);
     await permits.expire();
     await restart();
-    await clock.advance(LATELY_MS - TTL_MS);
+    await clock.advance(DAY_MS - TTL_MS);
     assert.equal(await stops(), true);
   });
 
   it('not when it comes days later', async () => {
     const { id } = await permits.acquire('w1', wish('kubelet'));
     await permits.release('w1', id);
-    await clock.advance(LATELY_MS + 1);
+    await clock.advance(DAY_MS + 1);
     assert.equal(await stops(), false);
   });
 
   it('however old a permit is that is held', async () => {
     const { id } = await permits.acquire('w1', wish('kubelet'));
-    await beat('w1', id, LATELY_MS + 1);
+    await beat('w1', id, DAY_MS + 1);
     assert.equal(await stops(), true);
   });
 });

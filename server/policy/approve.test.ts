@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import { AppError, type Reason } from '../../common/errors/app-error.ts';
 import { type Authority, type Profile, profiles, type Role, roles } from '../../common/names/names.ts';
@@ -243,6 +244,13 @@ describe('policy', () => {
   });
 
   describe('of the fleet CA', () => {
+    it('approves no weak key, whoever brings it', () => {
+      const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
+      const weak = refused('invalid-request', /1024 bits/);
+      assert.throws(() => approveAdmin({ name: 'root', publicKey }, context), weak);
+      assert.throws(() => approveServer({ hostname: 'cp1', publicKey }, context), weak);
+    });
+
     it('makes identities for clients only, named by URI', () => {
       const { fields } = approveIdentity({ node: w1, csr, keyHolder: 'w1' }, context);
       assert.equal(fields.authority, 'fleet');

@@ -31,6 +31,9 @@ function wait(
   return waitingFor({ phase, nowMs: NOW_MS, roots, components, nodes: [...nodes, ...moreNodes] });
 }
 
+/** All that call an API server, a kubelet or an etcd. */
+const CALLERS = ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy'] as const;
+
 type Row = [what: string, expected: string[], ...wish: Parameters<typeof wait>];
 
 describe('the phase trust', () => {
@@ -189,6 +192,14 @@ describe('the phase reissue', () => {
       'reissue',
       [['w1', 'kubelet', { issuers: issued, liveAtMs: NOW_MS - 330_000 }]],
     ],
+    ...CALLERS.map(
+      (component): Row => [
+        `waits for the calls of ${component}, which shows its client certificate by client-go`,
+        [`n1: ${component} may show the old certificate where it calls for 330 s more`],
+        'reissue',
+        [['n1', component, { liveAtMs: NOW_MS }]],
+      ],
+    ),
     [
       'waits for no etcd, which reads its files at each handshake',
       [],

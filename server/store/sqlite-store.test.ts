@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { AppError } from '../../common/errors/app-error.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import { migrations } from './schema.ts';
+import { openSqliteEngine } from './sqlite-engine.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 import { describeStoreContract, sampleIntent, sampleNode } from './store-contract.ts';
 
@@ -36,6 +37,34 @@ describe('openSqliteStore', () => {
       assert.equal((await stat(file)).mode & 0o777, 0o600, file);
     }
     await store.close();
+  });
+
+  it('takes a database that others could read from them', async () => {
+    await openSqliteStore(path, new FakeClock()).close();
+    await chmod(path, 0o644);
+    await openSqliteStore(path, new FakeClock()).close();
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
+  });
+
+  it('has every step on disk before it answers, waits for another process, and leaves no row without its node', async () => {
+    const engine = openSqliteEngine(path);
+    const pragma = (name: string) => Object.values(engine.prepare(`PRAGMA ${name}`).get() ?? {})[0];
+    assert.equal(pragma('synchronous'), 2, 'FULL: a serial is durable before anything is signed with it');
+    assert.equal(pragma('busy_timeout'), 5_000);
+    assert.equal(pragma('foreign_keys'), 1);
+    await engine.close();
+  });
+
+  it('lets no other process write between what a step reads and what it writes', async () => {
+    const engine = openSqliteEngine(path);
+    const other = new DatabaseSync(path, { timeout: 0 });
+    await engine.write(() => {
+      engine.prepare('SELECT count(*) FROM nodes').get();
+      assert.throws(() => other.exec('PRAGMA user_version = 98'), /database is locked/);
+    });
+    other.exec('BEGIN IMMEDIATE; ROLLBACK');
+    other.close();
+    await engine.close();
   });
 
   it('uses write-ahead logging and counts its migrations', async () => {

@@ -22,18 +22,27 @@ const PLAIN = [
   'writeFile',
 ] as const;
 
-/** Replaces the calls that a change makes, for the rest of this process and in every module of it. Others stay as they are. */
-export function answerFilesAtOnce(): void {
+/** Whom each fsync waits for: at a power cut it never comes back. */
+export interface SyncWatcher {
+  syncing?(fd: number): Promise<void>;
+}
+
+/**
+ * Replaces the calls that a change makes, for the rest of this process and in every module of it. Others stay as they are.
+ *
+ * @param watcher may watch something else each time it is asked
+ */
+export function answerFilesAtOnce(watcher: SyncWatcher = {}): void {
   for (const name of PLAIN) {
     const call: (...given: never[]) => unknown = fs[`${name}Sync`];
     Object.assign(promises, { [name]: async (...given: never[]) => call(...given) });
   }
-  Object.assign(promises, { open });
+  Object.assign(promises, { open: (...given: Parameters<typeof fs.openSync>) => open(watcher, ...given) });
   syncBuiltinESMExports();
 }
 
 /** As much of a FileHandle as our code uses. */
-async function open(...given: Parameters<typeof fs.openSync>) {
+async function open(watcher: SyncWatcher, ...given: Parameters<typeof fs.openSync>) {
   const fd = fs.openSync(...given);
   return {
     fd,
@@ -45,7 +54,10 @@ async function open(...given: Parameters<typeof fs.openSync>) {
     writeFile: async (content: string | Uint8Array) => fs.writeFileSync(fd, content),
     chmod: async (mode: number) => fs.fchmodSync(fd, mode),
     chown: async (uid: number, gid: number) => fs.fchownSync(fd, uid, gid),
-    sync: async () => fs.fsyncSync(fd),
+    sync: async () => {
+      await watcher.syncing?.(fd);
+      fs.fsyncSync(fd);
+    },
     close: async () => fs.closeSync(fd),
   };
 }

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { OwnCalls } from './own-calls.ts';
+import type { ProbeRequest } from './probe.ts';
+
+/** A memory that has seen so many probes, each from a port of its own; a whole verification makes some hundred. */
+async function after(count: number): Promise<OwnCalls> {
+  const own = new OwnCalls();
+  let port = 20_000;
+  const probe = own.remembering(async ({ onConnect }) => {
+    onConnect?.(`127.0.0.1:${port++}`);
+    return { kind: 'unreachable', detail: '' };
+  });
+  const { signal } = new AbortController();
+  const request: ProbeRequest = {
+    ...{ host: '127.0.0.1', port: 2379, tls: undefined, method: 'GET', path: '/', timeoutMs: 1, signal },
+  };
+  for (let made = 0; made < count; made++) await probe(request);
+  return own;
+}
+
+describe('OwnCalls', () => {
+  it('knows the calls of a long verification for ours, the first and the last', async () => {
+    const own = await after(900);
+    assert.ok(own.caused('rejected connection from "127.0.0.1:20000" (error "EOF", ServerName "")'));
+    assert.ok(own.caused('http: TLS handshake error from 127.0.0.1:20899: remote error: tls: bad certificate'));
+    assert.ok(!own.caused('http: TLS handshake error from 127.0.0.1:20900: remote error: tls: bad certificate'));
+  });
+
+  it('forgets the oldest, so that it does not grow for ever', async () => {
+    const own = await after(5_000);
+    assert.ok(!own.caused('rejected connection from "127.0.0.1:20000"'));
+    assert.ok(own.caused('rejected connection from "127.0.0.1:24999"'));
+  });
+});

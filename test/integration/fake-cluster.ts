@@ -1,6 +1,5 @@
 /** A fake Kubernetes cluster as it is before anybody joins: machines with units, configurations and certificates of its own CA. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Authority } from '../../common/names/names.ts';
 import type { Clock } from '../../common/time/clock.ts';
@@ -46,9 +45,13 @@ export class FakeCluster {
     this.#key = key;
   }
 
-  /** One without machines. */
-  static async create(clock: Clock, signerOf: SignerOf): Promise<FakeCluster> {
-    const folder = await mkdtemp(join(tmpdir(), 'kube-mtls-fleet-'));
+  /**
+   * One without machines.
+   *
+   * @param parent - folder for the files of the machines
+   */
+  static async create(parent: string, clock: Clock, signerOf: SignerOf): Promise<FakeCluster> {
+    const folder = await mkdtemp(join(parent, 'kube-mtls-fleet-'));
     return new FakeCluster(folder, clock, signerOf, await generateKey('ecdsa-p256'));
   }
 

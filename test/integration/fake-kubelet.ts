@@ -9,8 +9,10 @@ const PORT = 10250;
 
 /** What a test lets go wrong with a kubelet. */
 export interface KubeletFaults {
-  /** It starts with this certificate, whatever its configuration says. */
-  servesOnly?: TlsFiles | undefined;
+  /** It ends two seconds after each start with a serving certificate of ours. */
+  endsWithOurs?: boolean;
+  /** It serves what it made for itself, whatever its configuration says. */
+  servesOnlyItsOwn?: boolean;
 }
 
 interface KubeletConfig {
@@ -24,7 +26,7 @@ const SELF_MADE = { cert: '/var/lib/kubelet/pki/kubelet.crt', key: '/var/lib/kub
 
 /** The program, as of Kubernetes 1.31: it reads all of its files again but the roots of its kubeconfig. */
 export function fakeKubelet(kubernetes: FakeKubernetes, faults: KubeletFaults = {}): FakeProgram {
-  return async ({ machine, flags, log }) => {
+  return async ({ machine, flags, log, exit }) => {
     const config = parse(await machine.read(flags.get('config') ?? '')) as KubeletConfig; // of the test or of the agent
     const kubeconfig = flags.get('kubeconfig') ?? '';
     const { rootsPem } = await readKubeconfig(machine, kubeconfig);
@@ -32,12 +34,12 @@ export function fakeKubelet(kubernetes: FakeKubernetes, faults: KubeletFaults = 
       machine,
       credentials: async () => ({ ...(await readKubeconfig(machine, kubeconfig)), rootsPem }),
     };
-    const files = async (): Promise<TlsFiles> =>
-      faults.servesOnly ?? {
-        cert: await machine.read(config.tlsCertFile ?? SELF_MADE.cert),
-        key: await machine.read(config.tlsPrivateKeyFile ?? SELF_MADE.key),
-        ca: await machine.read(config.authentication.x509.clientCAFile),
-      };
+    const { tlsCertFile, tlsPrivateKeyFile } = faults.servesOnlyItsOwn ? {} : config;
+    const files = async (): Promise<TlsFiles> => ({
+      cert: await machine.read(tlsCertFile ?? SELF_MADE.cert),
+      key: await machine.read(tlsPrivateKeyFile ?? SELF_MADE.key),
+      ca: await machine.read(config.authentication.x509.clientCAFile),
+    });
     const listener = await FakeListener.open({
       files,
       answer: ({ path }, { user }) => {
@@ -54,6 +56,15 @@ export function fakeKubelet(kubernetes: FakeKubernetes, faults: KubeletFaults = 
         ? `Successfully registered node ${machine.name}`
         : `Unable to register node "${machine.name}" with API server: Post "https://${kubernetes.endpoint}/api/v1/nodes": ${complaint}`,
     );
+    if (faults.endsWithOurs && config.tlsCertFile !== undefined) {
+      void machine.clock
+        .sleep(2000)
+        .then(() =>
+          exit(
+            'E1201 00:00:00.000000    1000 run.go:72] "command failed" err="failed to run Kubelet: x509: malformed serial number"',
+          ),
+        );
+    }
     return {
       stop: () => {
         machine.network.leave(machine.address, PORT);

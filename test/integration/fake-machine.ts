@@ -22,6 +22,8 @@ export interface FakeStart {
   flags: ReadonlyMap<string, string>;
   /** Writes a line to the journal as this process. */
   log(message: string): void;
+  /** Ends this process, after a last line. */
+  exit(message: string): void;
 }
 
 /** Starts the process; rejects with what the component says before it ends. */
@@ -205,12 +207,18 @@ export class FakeMachine {
     const log = (message: string) => this.journal.write(name, { pid, invocationId }, message);
     const text = `${await this.read(`/etc/systemd/system/${name}`)}\n${unit.dropIn ?? ''}`;
     this.journal.writeOfSystemd(name, invocationId, `Started ${name}.`);
+    const exit = (message: string) => {
+      if (unit.invocationId !== invocationId) return; // another runs by now
+      unit.process?.stop();
+      unit.process = undefined;
+      log(message);
+      this.journal.writeOfSystemd(name, invocationId, `${name}: Main process exited, code=exited, status=1/FAILURE`);
+    };
     try {
-      unit.process = await unit.program({ machine: this, flags: flagsIn(text), log });
+      unit.process = await unit.program({ machine: this, flags: flagsIn(text), log, exit });
       return true;
     } catch (error) {
-      log(`Error: ${error instanceof Error ? error.message : error}`);
-      this.journal.writeOfSystemd(name, invocationId, `${name}: Main process exited, code=exited, status=1/FAILURE`);
+      exit(`Error: ${error instanceof Error ? error.message : error}`);
       return false;
     }
   }

@@ -1,15 +1,27 @@
 /** A fleet in one process: the real server, real agents on fake machines, one clock, and wires that tests cut. */
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { type ComponentState, componentStates, type Role } from '../../common/names/names.ts';
+import { tmpdir } from 'node:os';
+import {
+  type ComponentState,
+  componentStates,
+  components as componentWords,
+  type Role,
+} from '../../common/names/names.ts';
+import type { Clock } from '../../common/time/clock.ts';
 import type { Event, GetFleetStatusResponse } from '../../proto/gen/kubemtls/v1/fleet_pb.js';
+import { Disturbances } from './disturbances.ts';
 import { API_ENDPOINT, FakeCluster } from './fake-cluster.ts';
 import type { KubeletFaults } from './fake-kubelet.ts';
+import type { FakeMachine } from './fake-machine.ts';
 import { FleetNode } from './fleet-node.ts';
-import { IdleClock } from './idle-clock.ts';
+import { IdleClock, type Patience } from './idle-clock.ts';
 import { type Clients, startTestServer, type TestServer } from './server-fixture.ts';
 
 /** Tests may take so much time of the fake clock: it begins in the past, since TLS stacks compare with the real one. */
 const AHEAD_MS = 20 * 3_600_000;
+/** A folder in memory where there is one: a fleet syncs its files thousands of times, and no test of it is about disks. */
+const PARENT = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 /** Real time of a second while connections come back: gRPC dials again after half a second of real time. */
 const COME_BACK_MS = 25;
 
@@ -21,6 +33,8 @@ export class Fleet {
   /** As an administrator sees it; anew after each start of the server. */
   admin: Clients;
   readonly nodes: FleetNode[] = [];
+  readonly disturbances = new Disturbances();
+  readonly #faults = new Map<string, KubeletFaults>();
 
   private constructor(clock: IdleClock, server: TestServer, cluster: FakeCluster, admin: Clients) {
     this.clock = clock;
@@ -33,20 +47,31 @@ export class Fleet {
   static async start(yaml = ''): Promise<Fleet> {
     const clock = new IdleClock(Date.now() - AHEAD_MS);
     const ports = { bootstrap: await freePort(), fleet: await freePort() };
-    const server = await startTestServer(yaml, { clock, apiEndpoint: API_ENDPOINT, ports });
+    const server = await startTestServer(yaml, { clock, apiEndpoint: API_ENDPOINT, ports, parent: PARENT });
     const signerOf = (authority: Parameters<typeof server.authorities.signerFor>[0]) =>
       server.authorities.signerFor(authority, undefined);
-    const cluster = await FakeCluster.create(clock, signerOf);
+    const cluster = await FakeCluster.create(PARENT, clock, signerOf);
     return new Fleet(clock, server, cluster, server.connect(await server.admin('boss', 'admin')));
   }
 
-  /** Machines with a kubelet each, w1 and so on, that have joined and whose agents run. */
-  async addWorkers(count: number, faults: (name: string) => KubeletFaults = () => ({})): Promise<void> {
+  /**
+   * Machines with a kubelet each, w1 and so on, that have joined and whose agents run.
+   *
+   * @param onBefore - shown each before it joins
+   */
+  async addWorkers(count: number, onBefore: (machine: FakeMachine) => void = () => {}): Promise<void> {
     for (let at = 1; at <= count; at++) {
-      const name = `w${at}`;
-      const machine = await this.cluster.addWorker(name, `10.9.0.${at}`, this.clock, faults(name));
+      const machine = await this.addWorker(`w${at}`, `10.9.0.${at}`);
+      onBefore(machine);
       await this.join(machine, 'worker');
     }
+  }
+
+  /** A machine with a kubelet that has not joined yet. */
+  addWorker(name: string, address: string, clock: Clock = this.clock): Promise<FakeMachine> {
+    const faults: KubeletFaults = {};
+    this.#faults.set(name, faults);
+    return this.cluster.addWorker(name, address, clock, faults);
   }
 
   /** Lets a machine join with a token of its own, and starts its agent. */
@@ -55,6 +80,13 @@ export class Fleet {
     this.nodes.push(node);
     node.start();
     return node;
+  }
+
+  /** What goes wrong with the kubelet of a node from its next start on. */
+  faultsOf(name: string): KubeletFaults {
+    const found = this.#faults.get(name);
+    if (found === undefined) throw new Error(`no kubelet on ${name}`);
+    return found;
   }
 
   node(name: string): FleetNode {
@@ -84,26 +116,38 @@ export class Fleet {
     const { nodes } = await this.status();
     return new Map(
       nodes.flatMap(({ name, components }) =>
-        components.map(({ component, state }) => [`${name} ${component}`, componentStates.toWord(state) ?? 'detected']),
+        components.map(({ component, state }) => [
+          `${name} ${componentWords.toWord(component)}`,
+          componentStates.toWord(state) ?? 'detected',
+        ]),
       ),
     );
   }
 
-  /** Waits until every component of every node but those is VERIFIED. */
-  async verified(but: readonly string[] = [], limitMs?: number): Promise<void> {
+  /** Waits until every component of every node but those is VERIFIED, and the rollout goes on. */
+  async verified(but: readonly string[] = [], patience: Patience = {}): Promise<void> {
     const left = this.nodes.filter(({ name }) => !but.includes(name)).map(({ name }) => name);
+    const verified = componentStates.toNumber('verified');
+    let missing: string[] = [];
     const isSo = async () => {
-      const { nodes } = await this.status();
+      const { nodes, rollout } = await this.status();
       const own = nodes.filter(({ name }) => left.includes(name));
-      const verified = componentStates.toNumber('verified');
-      return own.every(
-        ({ components }) => components.length > 0 && components.every(({ state }) => state === verified),
-      );
+      missing = own.flatMap(({ name, components }) => {
+        if (components.length === 0) return [`${name} said nothing`];
+        return components.flatMap(({ state, component, reason }) =>
+          state === verified
+            ? []
+            : [`${name} ${componentWords.toWord(component)} ${componentStates.toWord(state)} ${reason}`],
+        );
+      });
+      if (rollout?.paused) missing.push(`the rollout is paused: ${rollout.reason}`);
+      return missing.length === 0;
     };
-    await this.clock.until('everything is verified', isSo, {
-      ...(limitMs === undefined ? {} : { limitMs }),
-      everyMs: 2000,
-    });
+    try {
+      await this.clock.until('everything is verified', isSo, { everyMs: 2000, ...patience });
+    } catch (error) {
+      throw new Error(missing.slice(0, 10).join('\n'), { cause: error });
+    }
   }
 
   /** The server goes away. */

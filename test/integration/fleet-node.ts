@@ -6,6 +6,7 @@ import { joinFleet } from '../../agent/enrol/join.ts';
 import type { LogFields } from '../../common/log/fields.ts';
 import { type Log, silentLog } from '../../common/log/log.ts';
 import { type Role, roles } from '../../common/names/names.ts';
+import type { Disturbances } from './disturbances.ts';
 import type { FakeMachine } from './fake-machine.ts';
 import type { Clients, TestServer } from './server-fixture.ts';
 import { Wire } from './wire.ts';
@@ -16,16 +17,18 @@ export class FleetNode {
   readonly wire: Wire;
   /** What its agent logged but for details of its work, over all its lives. */
   readonly logged: [message: string, fields: LogFields][] = [];
+  readonly #disturbances: Disturbances;
   #life: { stop: AbortController; over: Promise<void> } | undefined;
 
-  private constructor(machine: FakeMachine, wire: Wire) {
+  private constructor(machine: FakeMachine, wire: Wire, disturbances: Disturbances) {
+    this.#disturbances = disturbances;
     this.machine = machine;
     this.wire = wire;
   }
 
   /** Joins as the printed line does, with a token for this node. Rejects as joinFleet. */
   static async join(
-    fleet: { server: TestServer; admin: Clients },
+    fleet: { server: TestServer; admin: Clients; disturbances: Disturbances },
     machine: FakeMachine,
     role: Role,
   ): Promise<FleetNode> {
@@ -48,7 +51,7 @@ export class FleetNode {
     );
     const wire = await Wire.open(() => fleet.server.fleetPort);
     await saveEnrolment(layout, { ...enrolment, fleetEndpoint: wire.address });
-    return new FleetNode(machine, wire);
+    return new FleetNode(machine, wire, fleet.disturbances);
   }
 
   get name(): string {
@@ -82,7 +85,10 @@ export class FleetNode {
 
   async #run(signal: AbortSignal): Promise<void> {
     const { layout, machine } = this.machine;
-    const note = (message: string, fields: LogFields = {}) => void this.logged.push([message, fields]);
+    const note = (message: string, fields: LogFields = {}) => {
+      this.logged.push([message, fields]);
+      this.#disturbances.heard(this.name, message);
+    };
     const log: Log = { ...silentLog, info: note, warn: note, error: note };
     const config = await loadAgentConfig(layout.configFile);
     const enrolment = await requireEnrolment(layout);

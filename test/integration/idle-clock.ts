@@ -16,7 +16,7 @@ export interface Patience {
 }
 
 /** Sleepers that are due within this time wake together, so that fifty heartbeats are one step; milliseconds. */
-const GRAIN_MS = 100;
+const GRAIN_MS = 1000;
 /** So many turns of the event loop without an event mean that nothing is under way; a message on loopback needs one. */
 const QUIET_TURNS = 6;
 

@@ -76,6 +76,8 @@ export interface TestServerOptions {
   apiEndpoint?: string;
   /** Where it listens; any free ports unless given. Nodes that really join are told the port of the fleet listener. */
   ports?: { bootstrap: number; fleet: number };
+  /** Folder for its files; default the one for temporary files. */
+  parent?: string;
 }
 
 /** Initialises and starts it; `yaml` is added to the configuration that init wrote. */
@@ -86,9 +88,10 @@ export async function startTestServer(
     clock = systemClock,
     apiEndpoint = '127.0.0.1:6443',
     ports = { bootstrap: 0, fleet: 0 },
+    parent = tmpdir(),
   }: TestServerOptions = {},
 ): Promise<TestServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'kube-mtls-server-'));
+  const folder = await mkdtemp(join(parent, 'kube-mtls-server-'));
   const layout = serverLayoutBelow(folder);
   await makeFolder(dirname(layout.stateFolder), { mode: 0o755 });
   const machine = { hostname: 'localhost', addresses: ['127.0.0.1'] };

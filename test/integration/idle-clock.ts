@@ -7,6 +7,11 @@ interface Sleeper {
   wake(): void;
 }
 
+/** A clock that goes as fast as the others, and may be wrong. */
+export interface MachineClock extends Clock {
+  aheadMs: number;
+}
+
 /** How long something is waited for. */
 export interface Patience {
   /** By this clock; default half an hour. */
@@ -58,9 +63,14 @@ export class IdleClock implements Clock {
     });
   }
 
-  /** The clock of a machine that is ahead of this one, or behind. */
-  ahead(ms: number): Clock {
-    return { nowMs: () => this.#nowMs + ms, sleep: (sleepMs, signal) => this.sleep(sleepMs, signal) };
+  /** The clock of a machine that is ahead of this one, or behind; it may be set. */
+  ofMachine(aheadMs = 0): MachineClock {
+    const machine: MachineClock = {
+      aheadMs,
+      nowMs: () => this.#nowMs + machine.aheadMs,
+      sleep: (ms, signal) => this.sleep(ms, signal),
+    };
+    return machine;
   }
 
   /** Lets the time pass until it is so. Fails when it is not so in time. */

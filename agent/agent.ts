@@ -1,10 +1,9 @@
 /** The daemon, built by hand from its rooms. */
 
+import { join } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Log } from '../common/log/log.ts';
-import { runCommand } from '../common/run/command.ts';
 import { runTasks } from '../common/run/run-tasks.ts';
-import { systemClock } from '../common/time/clock.ts';
 import type { TlsObservationSchema } from '../proto/gen/kubemtls/v1/agent_pb.js';
 import type { AgentConfig } from './config/agent-config.ts';
 import { serveControl } from './control/control-server.ts';
@@ -14,11 +13,12 @@ import { notAskedOnce } from './detect/version.ts';
 import type { Enrolment } from './enrol/enrolment.ts';
 import { renewIdentity } from './enrol/renew-identity.ts';
 import { FindingLog } from './journal/finding-log.ts';
+import { POD_LOGS } from './journal/pod-log-files.ts';
 import { currentCursor } from './journal/read-journal.ts';
-import { spawnProgram } from './journal/spawn-program.ts';
 import { watchJournals } from './journal/watch-journals.ts';
 import type { Layout } from './layout.ts';
 import { createServerLink } from './link/server-link.ts';
+import type { Machine } from './machine.ts';
 import type { PlanInput } from './plan/plan-input.ts';
 import { refOf } from './process/process-ref.ts';
 import { changedSince } from './reconcile/changed-since.ts';
@@ -40,23 +40,30 @@ import { judgeProcess } from './verify/judge-process.ts';
 import { updateLocalMember } from './verify/local-etcd.ts';
 import { membersDown } from './verify/members-down.ts';
 import { OwnCalls } from './verify/own-calls.ts';
-import { probe as probeOnce } from './verify/probe.ts';
 import { Verifier } from './verify/verifier.ts';
+
+/** What the process brings. */
+export interface AgentOptions {
+  layout: Layout;
+  enrolment: Enrolment;
+  config: AgentConfig;
+  log: Log;
+  /** What is outside the agent. */
+  machine: Machine;
+}
 
 /** Runs the daemon until the signal fires. */
 export async function runAgent(
-  deps: { layout: Layout; enrolment: Enrolment; config: AgentConfig; log: Log },
+  { layout, enrolment, config, log, machine }: AgentOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { layout, enrolment, config, log } = deps;
-  const clock = systemClock;
-  const run = runCommand;
+  const { clock, run, spawn, dial } = machine;
   const mode = config.mode ?? enrolment.mode;
   const state = await loadAgentState(layout);
-  const board = new StatusBoard(clock.nowMs, state.statuses);
+  const board = new StatusBoard(() => clock.nowMs(), state.statuses);
   const findings = new FindingLog();
   const own = new OwnCalls();
-  const probe = own.remembering(probeOnce);
+  const probe = own.remembering(machine.probe);
   const link = createServerLink(layout, enrolment.fleetEndpoint, clock);
   // under another name it was a node of another record
   let settings: AgentSettings | undefined =
@@ -81,10 +88,11 @@ export async function runAgent(
     checkpoint: createCheckpoint(layout),
     // an undo brings no signal: it goes on while the daemon stops
     updateMember: (update, direction, abort = new AbortController().signal) =>
-      updateLocalMember(layout, () => detectEtcd(abort), update, direction, abort),
+      updateLocalMember(layout, () => detectEtcd(abort), update, direction, abort, probe),
     currentCursor: () => currentCursor(run),
   };
-  const journal = { spawn: spawnProgram, clock, log };
+  const podLogs = join(layout.root, POD_LOGS);
+  const journal = { spawn, clock, log, podLogs };
   const verify = {
     layout,
     clock,
@@ -112,7 +120,7 @@ export async function runAgent(
     remember,
     keyAlgorithm: config.keyAlgorithm,
     changedSince: async (change, abort) => changedSince(change, await detect(abort)),
-    membersDown: (change, abort) => membersDown(layout, change.components, abort),
+    membersDown: (change, abort) => membersDown(layout, change.components, abort, { probe, dial }),
     holdPermit: (held) => {
       permitId = held;
     },
@@ -130,7 +138,7 @@ export async function runAgent(
     recover: (abort) => recoverNode({ transaction, board, link, log, clock }, abort),
     look: (node, abort) =>
       lookAtNode(
-        { layout, run, clock, link, overrides: config, onNotAsked, keyAlgorithm: config.keyAlgorithm },
+        { layout, run, clock, link, probe, overrides: config, onNotAsked, keyAlgorithm: config.keyAlgorithm },
         node,
         abort,
       ),
@@ -168,7 +176,7 @@ export async function runAgent(
   const tasks = runTasks(signal, [
     (abort) => session.run(abort),
     (abort) => reconciler.run(abort),
-    (abort) => watchJournals({ journal, clock, findings, board, own, processes, observe }, abort),
+    (abort) => watchJournals({ journal, clock, podLogs, findings, board, own, processes, observe }, abort),
     (abort) => renewIdentity({ layout, link, clock, log, keyAlgorithm: config.keyAlgorithm }, abort),
     (abort) =>
       serveControl(

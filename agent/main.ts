@@ -15,6 +15,7 @@ import { verifyCommand } from './commands/verify.ts';
 import { loadAgentConfig } from './config/agent-config.ts';
 import { requireEnrolment } from './enrol/enrolment.ts';
 import { layoutBelow } from './layout.ts';
+import { realMachine } from './machine.ts';
 
 const layout = layoutBelow();
 const print = (text: string): void => {
@@ -88,7 +89,8 @@ program
     const config = await loadAgentConfig(layout.configFile);
     if (options.checkConfig) return print(`${layout.configFile} is good`);
     const enrolment = await requireEnrolment(layout);
-    await runAgent({ layout, enrolment, config, log: createLog(config.logLevel) }, stopSignal());
+    const log = createLog(config.logLevel);
+    await runAgent({ layout, enrolment, config, log, machine: realMachine }, stopSignal());
   });
 
 try {

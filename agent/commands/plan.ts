@@ -1,12 +1,11 @@
 /** `plan`: what would change on this node. Reads, asks the server for the roots, and changes nothing. */
 import { AppError } from '../../common/errors/app-error.ts';
-import { runCommand } from '../../common/run/command.ts';
-import { systemClock } from '../../common/time/clock.ts';
 import { loadAgentConfig } from '../config/agent-config.ts';
 import { explainNotAsked, type OnNotAsked } from '../detect/version.ts';
 import { requireEnrolment } from '../enrol/enrolment.ts';
 import type { Layout } from '../layout.ts';
 import { createServerLink } from '../link/server-link.ts';
+import { realMachine } from '../machine.ts';
 import { planNode } from '../plan/plan-node.ts';
 import { renderPlan } from '../plan/render-diff.ts';
 import { lookAtNode } from '../reconcile/look.ts';
@@ -20,13 +19,14 @@ export async function planCommand(layout: Layout, signal: AbortSignal): Promise<
   if (settings === undefined) {
     throw new AppError('unavailable', 'the server has not told this node yet what it is: see "kube-mtls-agent status"');
   }
-  const link = createServerLink(layout, enrolment.fleetEndpoint, systemClock);
+  const link = createServerLink(layout, enrolment.fleetEndpoint, realMachine.clock);
   try {
     const { keyAlgorithm } = config;
     const notes: string[] = [];
     const onNotAsked: OnNotAsked = (program, why) =>
       notes.push(`${program} is not asked for its version\n  ${explainNotAsked(why)}\n`);
-    const deps = { layout, run: runCommand, clock: systemClock, link, overrides: config, onNotAsked, keyAlgorithm };
+    const { run, clock, probe } = realMachine;
+    const deps = { layout, run, clock, link, probe, overrides: config, onNotAsked, keyAlgorithm };
     const input = await lookAtNode(deps, settings.node, signal);
     const plan = planNode(input);
     const exitCode = plan.problems.length > 0 ? 3 : plan.changes.length > 0 ? 2 : 0;

@@ -17,6 +17,7 @@ import { readInstalled } from '../plan/read-installed.ts';
 import { readTrust } from '../plan/read-trust.ts';
 import type { NodeSettings } from '../plan/settings.ts';
 import { localEtcdCluster } from '../verify/local-etcd.ts';
+import type { Probe } from '../verify/probe.ts';
 
 /** Dependencies. */
 export interface LookDeps {
@@ -24,6 +25,8 @@ export interface LookDeps {
   run: RunCommand;
   clock: Clock;
   link: ServerLink;
+  /** Asks the local etcd member. */
+  probe: Probe;
   /** What agent.yaml says of this node's components. */
   overrides: DetectOverrides;
   /** Told of programs that are not asked for their version. */
@@ -33,7 +36,7 @@ export interface LookDeps {
 
 /** Gathers the input of a plan. Rejects 'unavailable' when the server does not answer. */
 export async function lookAtNode(deps: LookDeps, settings: NodeSettings, signal: AbortSignal): Promise<PlanInput> {
-  const { layout, run, clock, link, overrides, onNotAsked, keyAlgorithm } = deps;
+  const { layout, run, clock, link, probe, overrides, onNotAsked, keyAlgorithm } = deps;
   const detected = await detectNode({ layout, run, overrides, onNotAsked }, signal);
   const components = detected.components.map(({ component }) => component);
   const etcd = detected.components.find((each): each is DetectedEtcd => each.component === 'etcd');
@@ -52,7 +55,7 @@ export async function lookAtNode(deps: LookDeps, settings: NodeSettings, signal:
       }),
     ),
     rotation: rotationOf(bundles),
-    etcdCluster: etcd === undefined ? undefined : await localEtcdCluster(layout, etcd, signal),
+    etcdCluster: etcd === undefined ? undefined : await localEtcdCluster(layout, etcd, signal, probe),
     keyAlgorithm,
     nowMs: clock.nowMs(),
     changeId: () => newChangeId(clock.nowMs()),

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { FakeCluster, lifetimeMs } from '../plan/fake-cluster.ts';
 import { kubeletCommand } from '../plan/fake-parts.ts';
+import type { PlanInput } from '../plan/plan-input.ts';
 import { planNode } from '../plan/plan-node.ts';
 import type { AgentSettings } from '../report/agent-state.ts';
-import { whyOutdated } from './outdated.ts';
+import { watchOutdated } from './outdated.ts';
 
 /** A control plane whose etcd waits for its permit, beside a kubelet with certificates of ours. */
 async function begin(test: TestContext, kubeletVersion = '1.31.2') {
@@ -25,21 +26,22 @@ async function begin(test: TestContext, kubeletVersion = '1.31.2') {
     retryGeneration: 1,
     trustGeneration: 0,
   };
+  const watch = watchOutdated(change, input);
   const why = (next: Partial<AgentSettings> = {}, afterMs = 0, mode: 'enforce' | 'observe' = 'enforce') =>
-    whyOutdated(change, input, { settings: { ...settings, ...next }, mode, nowMs: input.nowMs + afterMs });
-  return { input, change, why };
+    watch({ settings: { ...settings, ...next }, mode, nowMs: input.nowMs + afterMs });
+  return { input, change, watch, why };
 }
 
-describe('whyOutdated', () => {
+describe('watchOutdated', () => {
   it('finds nothing wrong while nothing changes, or what changes is no matter of the plan', async (test) => {
-    const { input, change, why } = await begin(test);
+    const { change, watch, why } = await begin(test);
     assert.deepEqual(
       change.components.map(({ component }) => component),
       ['etcd', 'kube-apiserver'],
     );
     assert.equal(why(), undefined);
     assert.equal(why({ generation: 9, heartbeatMs: 5 }), undefined);
-    assert.equal(whyOutdated(change, input, { settings: undefined, mode: 'enforce', nowMs: 0 }), undefined);
+    assert.equal(watch({ settings: undefined, mode: 'enforce', nowMs: 0 }), undefined);
   });
 
   it('tells that other settings make another plan', async (test) => {
@@ -62,4 +64,30 @@ describe('whyOutdated', () => {
     const restarting = await begin(test, '1.20.2');
     assert.equal(restarting.why({}, lifetimeMs * 0.7), undefined);
   });
+
+  it('plans again when half a minute has passed, or other settings came, and not at each wish', async (test) => {
+    const { input, why } = await begin(test);
+    const looks = countReads(input);
+    for (const afterMs of [0, 2_000, 29_999]) assert.equal(why({}, afterMs), undefined);
+    const once = looks();
+    assert.equal(why({}, 1), undefined);
+    assert.equal(looks(), once);
+    assert.equal(why({}, 30_000), undefined);
+    const twice = looks();
+    assert.ok(twice > once, `${twice} > ${once}`);
+    assert.match(why({ node: { ...input.settings, addresses: ['10.77.0.99'] } }, 30_001) ?? '', /settings/);
+    assert.equal(why({ rolloutPaused: false }, 30_002), undefined); // the old settings came back
+  });
 });
+
+/** Counts how often plans ask for what was detected. */
+function countReads(input: PlanInput): () => number {
+  const { detected } = input;
+  let reads = 0;
+  const get = () => {
+    reads++;
+    return detected;
+  };
+  Object.defineProperty(input, 'detected', { enumerable: true, get });
+  return () => reads;
+}

@@ -7,24 +7,40 @@ import type { AgentSettings } from '../report/agent-state.ts';
 import { whyHeld } from './choose-change.ts';
 import { isLiveRenewal } from './renewal.ts';
 
+/** What may have changed since a change was planned. */
+export interface Now {
+  settings: AgentSettings | undefined;
+  mode: Mode;
+  nowMs: number;
+}
+
+/** A plan that was made so lately stands: whoever waits asks every two seconds, and certificates are due for hours. */
+const STANDS_MS = 30_000;
+
 /**
  * Plans again from what was looked at, with the server's settings and the time as they are now: a permit may take hours, and what
  * it was asked for may be the wrong thing by then, or keep a renewal waiting that needs no restart at all.
  *
  * @param input - what the change was planned from
- * @returns why the node has to be looked at anew, or undefined
+ * @returns what tells, whenever it is asked, why the node has to be looked at anew; undefined when it has not to be
  */
-export function whyOutdated(
-  change: Change,
-  input: PlanInput,
-  now: { settings: AgentSettings | undefined; mode: Mode; nowMs: number },
-): string | undefined {
-  const { settings, mode, nowMs } = now;
-  if (settings === undefined) return undefined;
-  const held = whyHeld(change, { input, settings, mode });
-  if (held !== undefined) return held;
-  const later = { ...input, settings: settings.node, nowMs };
-  const before = new Set(planNode(input).changes.map(({ fingerprint }) => fingerprint));
+export function watchOutdated(change: Change, input: PlanInput): (now: Now) => string | undefined {
+  let before: ReadonlySet<string> | undefined;
+  let last: { node: string; atMs: number; reason: string | undefined } | undefined;
+  return ({ settings, mode, nowMs }) => {
+    if (settings === undefined) return undefined;
+    const held = whyHeld(change, { input, settings, mode });
+    if (held !== undefined) return held;
+    const node = JSON.stringify(settings.node);
+    if (last === undefined || last.node !== node || Math.abs(nowMs - last.atMs) >= STANDS_MS) {
+      before ??= new Set(planNode(input).changes.map(({ fingerprint }) => fingerprint));
+      last = { node, atMs: nowMs, reason: whyOther(change, before, { ...input, settings: settings.node, nowMs }) };
+    }
+    return last.reason;
+  };
+}
+
+function whyOther(change: Change, before: ReadonlySet<string>, later: PlanInput): string | undefined {
   const { changes } = planNode(later);
   if (!changes.some(({ fingerprint }) => fingerprint === change.fingerprint))
     return 'the settings of the server changed meanwhile: the node is looked at anew';

@@ -13,7 +13,7 @@ import type { RotateOutcome } from '../rotate.ts';
 import { awaitsEtcdStep, chooseChange } from './choose-change.ts';
 import { findDrift, rememberFiles } from './drift.ts';
 import { failChange, forgiveChange, noteDrift } from './failed-changes.ts';
-import { whyOutdated } from './outdated.ts';
+import { watchOutdated } from './outdated.ts';
 import type { Recovery } from './recover-node.ts';
 import { sleepMs } from './renewal.ts';
 import { type ReportFoundDeps, reportFound } from './report-found.ts';
@@ -146,7 +146,8 @@ export class Reconciler {
   async #make(change: Change, input: PlanInput, settings: AgentSettings, signal: AbortSignal): Promise<RotateOutcome> {
     const { clock, mode, failed, kept } = this.#deps;
     this.#whole = false;
-    const outdated = () => whyOutdated(change, input, { settings: this.#deps.settings(), mode, nowMs: clock.nowMs() });
+    const watch = watchOutdated(change, input);
+    const outdated = () => watch({ settings: this.#deps.settings(), mode, nowMs: clock.nowMs() });
     const outcome = await this.#deps.rotate(change, outdated, signal);
     this.#whole = outcome.outcome !== 'not-begun'; // what was staged may have withstood its removal
     for (const { component } of change.components) {

@@ -74,6 +74,31 @@ describe('Session', () => {
     });
   });
 
+  it('comes back soon while it holds a permit, and tells of it at once', async (test) => {
+    const { clock, streams, state, stream, settle, greet } = begin(test);
+    state.permitId = 'p1';
+    for (let turn = 0; turn < 8; turn++) {
+      await settle();
+      stream().fail(new AppError('unavailable', 'the server cannot be reached: ECONNREFUSED'));
+      const known = streams.length;
+      await clock.advance(5_000);
+      assert.equal(streams.length, known + 1, `turn ${turn}`);
+    }
+    await greet();
+    assert.deepEqual(
+      stream()
+        .of('heartbeat')
+        .map(({ value }) => value.permitId),
+      ['p1'],
+    );
+    assert.deepEqual(
+      stream()
+        .said.map(({ case: kind }) => kind)
+        .filter((kind) => kind === 'hello' || kind === 'heartbeat'),
+      ['hello', 'heartbeat'],
+    );
+  });
+
   for (const [lifeMs, slower] of [
     [0, true],
     [120_000, false],

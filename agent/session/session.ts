@@ -61,6 +61,9 @@ type Stream = ClientStream<typeof SessionRequestSchema, typeof SessionResponseSc
 /** A session that lived so long was a good one; after a shorter one the waiting grows: two agents of one name end each other's. */
 const GOOD_MS = 60_000;
 
+/** A node that holds a permit comes back so soon: others wait for it, and it for the peers' word. Few hold one at once. */
+const HOLDING_MS = 5_000;
+
 /** Observations kept while the server cannot be reached. */
 const MAX_WAITING = 200;
 
@@ -102,7 +105,8 @@ export class Session {
           this.#lost(describe(failure));
           log.warn('session with the server is down', { error: failure, attempt: this.#state.attempts });
         }
-        await this.#backoff.wait(clock, signal);
+        const waitMs = this.#backoff.nextMs();
+        await clock.sleep(this.#deps.heldPermit() === '' ? waitMs : Math.min(waitMs, HOLDING_MS), signal);
       }
     } finally {
       stopListening();
@@ -185,12 +189,17 @@ export class Session {
     try {
       for (;;) {
         await clock.sleep(everyMs, signal);
-        const value = { nodeTime: timestampFromMs(clock.nowMs()), permitId: this.#deps.heldPermit() };
-        stream.write({ message: { case: 'heartbeat', value } });
+        this.#writeHeartbeat(stream);
       }
     } catch {
       // only the signal ends a sleep
     }
+  }
+
+  #writeHeartbeat(stream: Stream): void {
+    const { clock, heldPermit } = this.#deps;
+    const value = { nodeTime: timestampFromMs(clock.nowMs()), permitId: heldPermit() };
+    stream.write({ message: { case: 'heartbeat', value } });
   }
 
   async #answer(stream: Stream, question: PeerQuestion, signal: AbortSignal): Promise<void> {
@@ -230,6 +239,7 @@ export class Session {
     for (const status of this.#deps.board.all())
       stream.write({ message: { case: 'report', value: statusMessage(status) } });
     this.#sendSurvey();
+    if (this.#deps.heldPermit() !== '') this.#writeHeartbeat(stream); // a server that has just started knows of none
   }
 
   #lost(problem: string): void {

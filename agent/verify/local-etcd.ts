@@ -8,6 +8,7 @@ import type { Direction } from '../stage/transaction.ts';
 import { readCredentialFiles, readPem } from './credentials.ts';
 import { type Endpoint, etcdClientEndpoints, hostPort } from './endpoints.ts';
 import { type EtcdAccess, listMembers, updateMember } from './etcd-members.ts';
+import { type Probe, probe as probeOnce } from './probe.ts';
 
 /** How to reach the local member with the settings that are in force: ours when it has them, else whatever files it names itself. */
 export async function localEtcdAccess(layout: Layout, detected: DetectedEtcd): Promise<EtcdAccess> {
@@ -22,9 +23,10 @@ export async function localEtcdCluster(
   layout: Layout,
   detected: DetectedEtcd,
   signal: AbortSignal,
+  probe: Probe = probeOnce,
 ): Promise<EtcdCluster | undefined> {
   try {
-    return await listMembers(await localEtcdAccess(layout, detected), signal);
+    return await listMembers(await localEtcdAccess(layout, detected), signal, probe);
   } catch (error) {
     if (error instanceof AppError) return undefined;
     throw error;
@@ -43,17 +45,18 @@ export async function updateLocalMember(
   update: MemberUpdate,
   direction: Direction,
   signal: AbortSignal,
+  probe: Probe = probeOnce,
 ): Promise<void> {
   const urls = direction === 'forward' ? update.after : update.before;
   const detected = await detect();
   if (detected === undefined) throw new AppError('unavailable', 'there is no etcd unit on this node any more');
   let failure: unknown;
-  for (const access of await accesses(layout, detected, signal)) {
+  for (const access of await accesses(layout, detected, signal, probe)) {
     try {
-      const { members } = await listMembers(access, signal);
+      const { members } = await listMembers(access, signal, probe);
       const known = members.find(({ id }) => id === update.memberId)?.peerUrls ?? [];
       if (known.toSorted().join() === urls.toSorted().join()) return;
-      await updateMember(access, update.memberId, urls, signal);
+      await updateMember(access, update.memberId, urls, signal, probe);
       return;
     } catch (error) {
       signal.throwIfAborted();
@@ -64,7 +67,12 @@ export async function updateLocalMember(
 }
 
 /** The local member over what is in force and over what is running still, then the others; without those that we lack files for. */
-async function accesses(layout: Layout, detected: DetectedEtcd, signal: AbortSignal): Promise<EtcdAccess[]> {
+async function accesses(
+  layout: Layout,
+  detected: DetectedEtcd,
+  signal: AbortSignal,
+  probe: Probe,
+): Promise<EtcdAccess[]> {
   const local = etcdClientEndpoints(detected.effectiveSettings, 'prepared');
   const before = etcdClientEndpoints(detected.settings, 'prepared');
   const found: EtcdAccess[] = [];
@@ -76,7 +84,7 @@ async function accesses(layout: Layout, detected: DetectedEtcd, signal: AbortSig
   }
   const tls = await tlsOf(layout, detected).catch(unusable);
   for (const access of [...found]) {
-    const cluster = await listMembers(access, signal).catch(() => undefined);
+    const cluster = await listMembers(access, signal, probe).catch(() => undefined);
     if (cluster === undefined) continue;
     const others = cluster.members.filter(({ id }) => id !== cluster.memberId).flatMap(({ clientUrls }) => clientUrls);
     for (const url of others) {

@@ -7,9 +7,16 @@ import type { EtcdMember } from '../plan/plan-input.ts';
 import { endpointOfUrl } from './endpoints.ts';
 import { PROBE_MS } from './handshake-probes.ts';
 import { localEtcdCluster } from './local-etcd.ts';
+import { type Probe, probe as probeOnce } from './probe.ts';
 
 /** Whether something listens there. */
 export type Dial = (host: string, port: number, signal: AbortSignal) => Promise<boolean>;
+
+/** How the members are reached. */
+export interface MemberReach {
+  probe: Probe;
+  dial: Dial;
+}
 
 /**
  * Why the etcd of a change must not be restarted now: the server knows of the other members what their agents said last, and nothing of
@@ -23,11 +30,11 @@ export async function membersDown(
   layout: Layout,
   components: readonly Pick<ComponentChange, 'detected' | 'takeUp'>[],
   signal: AbortSignal,
-  dial: Dial = listens,
+  { probe, dial }: MemberReach = { probe: probeOnce, dial: listens },
 ): Promise<string | undefined> {
   const detected = components.flatMap((each) => (each.takeUp === 'restart' ? [each.detected] : [])).find(isEtcd);
   if (detected === undefined) return undefined;
-  const cluster = await localEtcdCluster(layout, detected, signal);
+  const cluster = await localEtcdCluster(layout, detected, signal, probe);
   const others = cluster?.members.filter(({ id }) => id !== cluster.memberId) ?? [];
   const answers = await Promise.all(others.map((member) => isUp(member, signal, dial)));
   signal.throwIfAborted();
@@ -47,8 +54,9 @@ async function isUp({ peerUrls }: EtcdMember, signal: AbortSignal, dial: Dial): 
   return answers.includes(true);
 }
 
-function listens(host: string, port: number, signal: AbortSignal): Promise<boolean> {
-  return new Promise((resolve) => {
+/** The real one: dials over TCP, and waits for as long as a probe may take. */
+export const listens: Dial = (host, port, signal) =>
+  new Promise((resolve) => {
     const socket = connect({ host, port, signal, timeout: PROBE_MS });
     const end = (answer: boolean) => () => {
       socket.destroy();
@@ -56,4 +64,3 @@ function listens(host: string, port: number, signal: AbortSignal): Promise<boole
     };
     socket.once('connect', end(true)).once('timeout', end(false)).on('error', end(false));
   });
-}

@@ -97,6 +97,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const grants = new Grants(store, deps.grants);
   const turns = new Turns(clock, 2 * deps.maxAgeMs); // whoever held a place to the end gives as much to others
   const startedAtMs = clock.nowMs();
+  const former = new Set(deps.grants.map(({ permitId }) => permitId)); // of runs before
   const permits = new Map<string, HeldPermit>(); // by node: one each
   const ended = new Set<string>(); // since the start; an ended permit never comes back
   const overdue = new Set<string>(); // permits whose age was told
@@ -166,6 +167,11 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     return permitId !== '' && !ended.has(permitId) && clock.nowMs() <= startedAtMs + deps.ttlMs + COME_BACK_MS;
   }
 
+  function mayNodeComeBack(node: string, component: Component): boolean {
+    const permitId = grants.get(node, component)?.permitId ?? '';
+    return former.has(permitId) && mayComeBack(permitId);
+  }
+
   return {
     async acquire(node, wish) {
       if (wish.components.length === 0) throw new AppError('invalid-request', 'a permit is for one component at least');
@@ -191,6 +197,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       const hindrance = whyNot({
         ...{ node, wish, others, components, kubeletShare: deps.kubeletShare },
         hasPlace: (other, component) => !leftOut.includes(other) && hasPlace(other, component),
+        mayComeBack: mayNodeComeBack,
         before: (component) => turns.before(node, component),
       });
       if (hindrance !== undefined && !(same && covers(own, wish))) {
@@ -220,7 +227,17 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       const wish = { permitId, components, reason: '', changeId: '', undo: true, live: false };
       const others = [...permits.values()];
       const before = () => undefined;
-      const hindrance = whyNot({ node, wish, others, components: [], kubeletShare: 1, hasPlace, before });
+      const situation = {
+        node,
+        wish,
+        others,
+        components: [],
+        kubeletShare: 1,
+        hasPlace,
+        mayComeBack: mayNodeComeBack,
+        before,
+      };
+      const hindrance = whyNot(situation);
       if (changing.length === 0 || hindrance !== undefined) return;
       const permit = grant(node, { ...wish, undo: grants.of(node, permitId)?.inShare === false }, permitId);
       await remember(permit);

@@ -54,6 +54,15 @@ describe('a node that holds on to its permit', () => {
     assert.ok(await permits.acquire('w2', wish('kubelet')));
   });
 
+  it('keeps its place over a restart of the server until it is back, and no longer', async () => {
+    await permits.acquire('w1', wish('kubelet'));
+    fleet[0] = row('w1', 'kubelet', 'verifying', false);
+    await restart();
+    await refused('w2', /1 of 5 kubelets are being changed \(w1\)/);
+    await clock.advance(TTL_MS + 60_001);
+    assert.ok(await permits.acquire('w2', wish('kubelet')));
+  });
+
   it('is not younger for an undo', async () => {
     const { id } = await permits.acquire('w1', wish('kubelet'));
     await beat('w1', id, MAX_AGE_MS - 1000);

@@ -14,6 +14,8 @@ export interface Situation {
   kubeletShare: number;
   /** True when the newest permit of a node for the component takes a place in the share, and is not beyond its greatest age. */
   hasPlace: (node: string, component: Component) => boolean;
+  /** True while the node may come back with a permit for the component that a former run of the server gave. */
+  mayComeBack: (node: string, component: Component) => boolean;
   /** A node whose turn for a place it is before this one's. */
   before: (component: Component) => string | undefined;
 }
@@ -77,8 +79,8 @@ function oneAtATime(component: Component, situation: Situation): string | undefi
 }
 
 /**
- * For components of every node: a share of them, one at least. A node that died while it was changed holds up no other, and
- * nobody has a place without a permit, or longer than the greatest age of one, whatever it says of itself. What a hostile node can
+ * For components of every node: a share of them, one at least. A node that died while it was changed holds up no other, but for
+ * the time that agents need to come back after a start of the server: it knows then from their last reports alone who is being changed. Nobody has a place without a permit, or longer than the greatest age of one, whatever it says of itself. What a hostile node can
  * still do: ask like the others and hold a place until that age, then wait for its turn; operators are warned of it.
  */
 function shareOf(component: Component, situation: Situation): string | undefined {
@@ -86,7 +88,9 @@ function shareOf(component: Component, situation: Situation): string | undefined
   const count = situation.components.filter((row) => row.component === component).length;
   const most = Math.max(1, Math.floor(situation.kubeletShare * count));
   const holding = situation.others.filter((permit) => permit.components.includes(component));
-  const saying = elsewhere(component, situation).filter((row) => row.online && DISTURBED.includes(row.state));
+  const saying = elsewhere(component, situation).filter(
+    (row) => (row.online || situation.mayComeBack(row.node, component)) && DISTURBED.includes(row.state),
+  );
   const nodes = [...holding, ...saying].map(({ node }) => node);
   const busy = new Set(nodes.filter((node) => situation.hasPlace(node, component)));
   const next = situation.before(component);

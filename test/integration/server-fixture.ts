@@ -47,10 +47,11 @@ export interface TestServer {
   folder: string;
   /** Files of the first administrator, root, as init made them. */
   adminFolder: string;
-  store: Store;
-  authorities: Authorities;
-  bootstrapPort: number;
-  fleetPort: number;
+  /** Store, authorities and ports are those of the server that runs now. */
+  readonly store: Store;
+  readonly authorities: Authorities;
+  readonly bootstrapPort: number;
+  readonly fleetPort: number;
   /** What was logged. */
   logged: [string, LogFields][];
   /** Makes an administrator. */
@@ -59,6 +60,10 @@ export interface TestServer {
   connect(credentials: Credentials | undefined, port?: number): Clients;
   /** Creates a token as an operator, and enrols with it; a connection over loopback shows no address that a node can have. */
   enrol(name: string, role: Role, addresses?: string[]): Promise<Credentials>;
+  /** Stops it as systemd does; what it knows stays on disk. */
+  stop(): Promise<void>;
+  /** Starts it again from there, on other ports unless it was given some. */
+  start(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -67,21 +72,33 @@ export interface TestServerOptions {
   /** Makes its limits small enough to be met. */
   limits?: (real: ServerLimits) => ServerLimits;
   clock?: Clock;
+  /** HOST:PORT of the cluster's API server. */
+  apiEndpoint?: string;
+  /** Where it listens; any free ports unless given. Nodes that really join are told the port of the fleet listener. */
+  ports?: { bootstrap: number; fleet: number };
+  /** Folder for its files; default the one for temporary files. */
+  parent?: string;
 }
 
 /** Initialises and starts it; `yaml` is added to the configuration that init wrote. */
 export async function startTestServer(
   yaml = '',
-  { limits = (real) => real, clock = systemClock }: TestServerOptions = {},
+  {
+    limits = (real) => real,
+    clock = systemClock,
+    apiEndpoint = '127.0.0.1:6443',
+    ports = { bootstrap: 0, fleet: 0 },
+    parent = tmpdir(),
+  }: TestServerOptions = {},
 ): Promise<TestServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'kube-mtls-server-'));
+  const folder = await mkdtemp(join(parent, 'kube-mtls-server-'));
   const layout = serverLayoutBelow(folder);
   await makeFolder(dirname(layout.stateFolder), { mode: 0o755 });
   const machine = { hostname: 'localhost', addresses: ['127.0.0.1'] };
   const noSuchUser = async () => ({ code: 2, stdout: '', stderr: '' });
   const options = {
     cluster: 'lab',
-    apiEndpoint: '127.0.0.1:6443',
+    apiEndpoint,
     serviceCidr: '10.96.0.0/12',
     dnsDomain: 'cluster.local',
     adopt: undefined,
@@ -89,36 +106,41 @@ export async function startTestServer(
   };
   await init(options, { layout, run: noSuchUser, clock, machine });
   const text = (await readFile(layout.configFile, 'utf8')) + yaml;
-  const anyPort = { host: '127.0.0.1', port: 0 };
-  const listen = { bootstrap: anyPort, fleet: anyPort };
+  const at = (port: number) => ({ host: '127.0.0.1', port });
+  const listen = { bootstrap: at(ports.bootstrap), fleet: at(ports.fleet) };
   const config = { ...parseServerConfig(text, layout.configFile), listen };
   const passphrase = (await readFile(layout.passphraseFile, 'utf8')).trim();
   const logged: [string, LogFields][] = [];
   const note = (message: string, fields: LogFields = {}) => void logged.push([message, fields]);
   const log: Log = { ...silentLog, info: note, warn: note, error: note, debug: note };
-  const running = await openServer({
-    config,
-    passphrase,
-    hostname: machine.hostname,
-    clock,
-    log,
-    limits: limits(serverLimits(config)),
-  });
-  const { store, authorities } = running;
-  const stop = new AbortController();
-  const over = running.run(stop.signal);
+  const open = async () => {
+    const { hostname } = machine;
+    const server = await openServer({ config, passphrase, hostname, clock, log, limits: limits(serverLimits(config)) });
+    const stop = new AbortController();
+    return { ...server, stop, over: server.run(stop.signal) };
+  };
+  let running = await open();
   const connections: Connection[] = [];
   let enrolled = 0;
 
   const server: TestServer = {
     folder,
     adminFolder: layout.adminFolder,
-    store,
-    authorities,
-    bootstrapPort: running.bootstrapPort,
-    fleetPort: running.fleetPort,
+    get store() {
+      return running.store;
+    },
+    get authorities() {
+      return running.authorities;
+    },
+    get bootstrapPort() {
+      return running.bootstrapPort;
+    },
+    get fleetPort() {
+      return running.fleetPort;
+    },
     logged,
     async admin(name, role) {
+      const { store, authorities } = running;
       const key = await generateKey('ecdsa-p256');
       const context = { config, authorities, nowMs: clock.nowMs() };
       const approval = approveAdmin({ name, publicKey: key.publicKey }, context);
@@ -130,7 +152,7 @@ export async function startTestServer(
       return { certPem: certificate.pem, keyPem: key.pem };
     },
     connect(credentials, port = running.fleetPort) {
-      const rootsPem = authorities.rootsPem('fleet');
+      const rootsPem = running.authorities.rootsPem('fleet');
       const connection = openConnection({ address: `127.0.0.1:${port}`, rootsPem, ...credentials });
       connections.push(connection);
       return clientsOf(connection);
@@ -144,10 +166,16 @@ export async function startTestServer(
       const answer = await enrolment.enrollNode(request, bearer(token));
       return { certPem: answer.certificatePem, keyPem: key.pem };
     },
+    async stop() {
+      running.stop.abort();
+      await running.over;
+    },
+    async start() {
+      running = await open();
+    },
     async close() {
       for (const connection of connections) connection.close();
-      stop.abort();
-      await over;
+      await server.stop();
       await rm(folder, { recursive: true });
     },
   };

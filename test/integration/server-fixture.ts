@@ -15,6 +15,7 @@ import { type Connection, openConnection } from '../../common/rpc/connection.ts'
 import { type Clock, systemClock } from '../../common/time/clock.ts';
 import { createCsr } from '../../common/x509/csr.ts';
 import { generateKey, type PrivateKey } from '../../common/x509/keys.ts';
+import { fewIterations } from '../../common/x509/x509-for-tests.ts';
 import { AgentService } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { AuthorityService } from '../../proto/gen/kubemtls/v1/authority_pb.js';
 import { CertificateService } from '../../proto/gen/kubemtls/v1/certificate_pb.js';
@@ -87,7 +88,7 @@ export async function startTestServer(
     adopt: undefined,
     advertise: ['127.0.0.1'],
   };
-  await init(options, { layout, run: noSuchUser, clock, machine });
+  await init(options, { layout, run: noSuchUser, clock, machine, keyIterations: fewIterations });
   const text = (await readFile(layout.configFile, 'utf8')) + yaml;
   const anyPort = { host: '127.0.0.1', port: 0 };
   const listen = { bootstrap: anyPort, fleet: anyPort };
@@ -98,7 +99,7 @@ export async function startTestServer(
   const log: Log = { ...silentLog, info: note, warn: note, error: note, debug: note };
   const running = await openServer({
     config,
-    passphrase,
+    ...{ passphrase, keyIterations: fewIterations },
     hostname: machine.hostname,
     clock,
     log,

@@ -58,11 +58,7 @@ export function replaceCaTests(name: string, start: (lab: Lab) => Promise<Cluste
       const report = await probers.stop();
       probers = undefined;
       console.log(probeTable(report));
-      await assertServed(
-        report,
-        cluster.hosts.map(({ host }) => host),
-        100,
-      );
+      await assertServed(report, cluster, 100);
       for (const { host } of cluster.hosts) {
         console.log(`\nFiles of ${host.name}:\n${fileTable(files.get(host.name) ?? new Map(), listFiles(host))}\n`);
       }

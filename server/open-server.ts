@@ -15,6 +15,8 @@ export interface OpenServerOptions {
   config: ServerConfig;
   /** Of the CA keys. */
   passphrase: string;
+  /** See KeyLock. */
+  keyIterations?: number;
   /** Of this machine, for the server's certificate. */
   hostname: string;
   clock: Clock;
@@ -39,7 +41,8 @@ export async function openServer(options: OpenServerOptions): Promise<OpenServer
   await assertMade(config.stateFolder); // an empty store would look like a fleet without nodes
   const store = openSqliteStore(databaseFile(config.stateFolder), clock);
   try {
-    const authorities = await loadAuthorities(config.stateFolder, options.passphrase, await store.getRotation());
+    const { passphrase, keyIterations } = options;
+    const authorities = await loadAuthorities(config.stateFolder, passphrase, await store.getRotation(), keyIterations);
     await authorities.forgetRetiredKeys(); // where a crash came between the end of a rotation and this
     const certificate = async () => {
       await renewServerCertificate({ store, authorities, config, clock, hostname });

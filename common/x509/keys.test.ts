@@ -3,7 +3,7 @@ import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { assertStrongKey, encryptKey, generateKey, type KeyAlgorithm, loadKey, publicKeyPin } from './keys.ts';
 import { type Openssl, opensslFolder } from './openssl-for-tests.ts';
-import { refused } from './x509-for-tests.ts';
+import { fewIterations, hasIterations, refused } from './x509-for-tests.ts';
 
 describe('keys', () => {
   let openssl: Openssl;
@@ -67,6 +67,13 @@ describe('keys', () => {
     assert.throws(() => openssl.run('pkey', '-in', 'enc.pem', '-passin', 'pass:wrong'));
     assert.match(openssl.run('asn1parse', '-in', 'enc.pem'), /INTEGER +:0927C0[\s\S]*hmacWithSHA256[\s\S]*aes-256-cbc/);
     assert.notEqual(encryptKey(key, 'pässphrase'), encrypted);
+  });
+
+  it('makes it slow, unless a test asks for fewer rounds', async () => {
+    const key = await generateKey('ecdsa-p256');
+    const fast = encryptKey(key, 'secret', fewIterations);
+    assert.ok(loadKey(fast, 'secret').key.equals(key.key));
+    assert.deepEqual([hasIterations(fast, 600_000), hasIterations(encryptKey(key, 'secret'), 600_000)], [false, true]);
   });
 
   it('refuses a passphrase that protects nothing or that cannot be given back', async () => {

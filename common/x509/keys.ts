@@ -18,6 +18,8 @@ export interface PrivateKey {
 
 /** OpenSSL's names of the curves that are strong enough and that Kubernetes components speak. */
 const strongCurves: readonly string[] = ['prime256v1', 'secp384r1'];
+/** Rounds of PBKDF2 with HMAC-SHA256 over a passphrase: OWASP Password Storage Cheat Sheet, 2023. */
+const ITERATIONS = 600_000;
 /** Larger RSA keys and exponents only cost time, which an attacker could make us spend. */
 const maxModulusBits = 8192;
 const maxExponent = 2n ** 32n;
@@ -57,13 +59,15 @@ export function loadKey(pem: string, passphrase?: string): PrivateKey {
 /**
  * The key as encrypted PKCS#8, PEM (PBES2, AES-256-CBC). Takes some 0.1 s on purpose, and so does loading it.
  *
+ * @param iterations rounds of PBKDF2, 600,000 unless a test, whose keys protect nothing, asks for fewer
  * @throws AppError invalid-request for a passphrase that is empty or longer than 1000 bytes
  */
-export function encryptKey(key: PrivateKey, passphrase: string): string {
+export function encryptKey(key: PrivateKey, passphrase: string, iterations = ITERATIONS): string {
   const length = Buffer.byteLength(passphrase);
   // OpenSSL reads no longer ones
   if (length === 0 || length > 1000) throw refusal('the passphrase of a key must have 1 to 1000 bytes');
-  return toPem('ENCRYPTED PRIVATE KEY', encryptPkcs8(key.key.export({ type: 'pkcs8', format: 'der' }), passphrase));
+  const der = key.key.export({ type: 'pkcs8', format: 'der' });
+  return toPem('ENCRYPTED PRIVATE KEY', encryptPkcs8(der, passphrase, iterations));
 }
 
 /** "sha256:" and the hex SHA-256 of the SubjectPublicKeyInfo, as kubeadm's --discovery-token-ca-cert-hash has it. */

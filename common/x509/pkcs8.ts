@@ -3,11 +3,8 @@ import { createCipheriv, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { constructed, encodeDer, integer, oid, primitive, sequence } from './forge.ts';
 import { oids } from './oids.ts';
 
-/** PBKDF2 with HMAC-SHA256: OWASP Password Storage Cheat Sheet, 2023. */
-const iterations = 600_000;
-
 /** EncryptedPrivateKeyInfo: PBES2, PBKDF2 with HMAC-SHA256, AES-256-CBC (RFC 5958 section 3, RFC 8018 section 6.2). */
-export function encryptPkcs8(privateKeyInfoDer: Uint8Array, passphrase: string): Buffer {
+export function encryptPkcs8(privateKeyInfoDer: Uint8Array, passphrase: string, iterations: number): Buffer {
   const salt = randomBytes(16);
   const iv = randomBytes(16);
   const cipher = createCipheriv('aes-256-cbc', pbkdf2Sync(passphrase, salt, iterations, 32, 'sha256'), iv);

@@ -8,6 +8,7 @@ import { AppError, type Reason } from '../../common/errors/app-error.ts';
 import { authorities as words } from '../../common/names/names.ts';
 import { keyMatches, parseCertificate } from '../../common/x509/certificate.ts';
 import { generateKey, loadKey } from '../../common/x509/keys.ts';
+import { fewIterations } from '../../common/x509/x509-for-tests.ts';
 import { loadAuthorities } from './authorities.ts';
 import { importAuthority } from './import-authority.ts';
 import { emptyPki, type KubeadmPki, kubeadmPki } from './kubeadm-pki-for-tests.ts';
@@ -33,7 +34,7 @@ describe('authorities', () => {
   const make = (options: Partial<MakeAuthoritiesOptions> = {}) =>
     makeAuthorities({
       stateFolder,
-      passphrase: 'secret',
+      ...{ passphrase: 'secret', keyIterations: fewIterations },
       clusterName: 'lab',
       adoptFolder: undefined,
       nowMs,

@@ -94,12 +94,14 @@ export async function assertMade(stateFolder: string): Promise<void> {
  * Opens all authorities; each key takes some 0.1 s.
  *
  * @param rotation the record of the store, see Store.getRotation
+ * @param keyIterations of the keys that are made, see KeyLock
  * @throws AppError not-found before init has made them, unavailable when one cannot be used or the passphrase is wrong
  */
 export async function loadAuthorities(
   stateFolder: string,
   passphrase: string,
   rotation: RotationRecord = neverRotated,
+  keyIterations?: number,
 ): Promise<ChangingAuthorities> {
   const imported = await importedOf(stateFolder);
   const entries = await Promise.all(
@@ -119,7 +121,8 @@ export async function loadAuthorities(
       const { current, old, retired } = lineOf(counting, authority, list(authority));
       await removeStrays(stateFolder, authority, [current, ...old, ...retired]);
       const { certificate, key } = await newAuthority(authority, { nowMs, successor: true });
-      const keyFile = await writeFurtherCa(stateFolder, authority, { roots: [certificate], key }, passphrase);
+      const lock = { passphrase, iterations: keyIterations };
+      const keyFile = await writeFurtherCa(stateFolder, authority, { roots: [certificate], key }, lock);
       list(authority).further.push({ certificate, key, keyFile });
       return certificate.publicKeyPin;
     },

@@ -13,6 +13,13 @@ import { type Certificate, keyMatches, parseCertificates } from '../../common/x5
 import { encryptKey, loadKey, type PrivateKey } from '../../common/x509/keys.ts';
 import { authorityFolder } from '../config/server-layout.ts';
 
+/** How the keys of CAs are encrypted. */
+export interface KeyLock {
+  passphrase: string;
+  /** Rounds of PBKDF2; only tests, whose keys protect nothing, ask for fewer than encryptKey's own. Read from no file and no variable. */
+  iterations?: number | undefined;
+}
+
 /** A CA as it is kept: its own certificate first, then other roots that its users have to trust. */
 export interface StoredAuthority {
   roots: [Certificate, ...Certificate[]];
@@ -36,9 +43,9 @@ export async function writeAuthority(
   stateFolder: string,
   authority: Authority,
   stored: StoredAuthority,
-  passphrase: string,
+  lock: KeyLock,
 ): Promise<void> {
-  await writeCa(filesOf(stateFolder, authority), stored, passphrase);
+  await writeCa(filesOf(stateFolder, authority), stored, lock);
 }
 
 /**
@@ -50,10 +57,10 @@ export async function writeFurtherCa(
   stateFolder: string,
   authority: Authority,
   ca: Pick<StoredCa, 'roots' | 'key'>,
-  passphrase: string,
+  lock: KeyLock,
 ): Promise<string> {
   const files = filesOf(stateFolder, furtherStem(authority, ca.roots[0].publicKeyPin));
-  await writeCa(files, ca, passphrase);
+  await writeCa(files, ca, lock);
   return files.keyFile;
 }
 
@@ -135,9 +142,9 @@ interface CaFiles {
   keyFile: string;
 }
 
-async function writeCa(files: CaFiles, ca: Pick<StoredCa, 'roots' | 'key'>, passphrase: string): Promise<void> {
+async function writeCa(files: CaFiles, ca: Pick<StoredCa, 'roots' | 'key'>, lock: KeyLock): Promise<void> {
   if (ca.key !== undefined) {
-    await writeFileDurably(files.keyFile, encryptKey(ca.key, passphrase), { mode: 0o600 });
+    await writeFileDurably(files.keyFile, encryptKey(ca.key, lock.passphrase, lock.iterations), { mode: 0o600 });
   }
   await writeFileDurably(files.certFile, ca.roots.map((root) => root.pem).join(''), { mode: 0o644 });
 }

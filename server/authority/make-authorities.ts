@@ -11,6 +11,8 @@ import { fleetName, newAuthority } from './new-authority.ts';
 export interface MakeAuthoritiesOptions {
   stateFolder: string;
   passphrase: string;
+  /** See KeyLock. */
+  keyIterations?: number | undefined;
   clusterName: string;
   /** Folder of the cluster's PKI, "/etc/kubernetes/pki", or undefined to make all new. */
   adoptFolder: string | undefined;
@@ -27,7 +29,7 @@ export interface MakeAuthoritiesOptions {
  * nothing was written then
  */
 export async function makeAuthorities(options: MakeAuthoritiesOptions): Promise<string[]> {
-  const { stateFolder, passphrase, adoptFolder, nowMs } = options;
+  const { stateFolder, passphrase, keyIterations, adoptFolder, nowMs } = options;
   const existing = new Map<Authority, StoredAuthority>();
   const adopted = new Map<Authority, StoredAuthority>();
 
@@ -54,7 +56,7 @@ export async function makeAuthorities(options: MakeAuthoritiesOptions): Promise<
   for (const authority of authorities.all) {
     if (existing.has(authority)) continue;
     const made = adopted.get(authority) ?? (await madeNew(authority, options));
-    await writeAuthority(stateFolder, authority, made, passphrase);
+    await writeAuthority(stateFolder, authority, made, { passphrase, iterations: keyIterations });
   }
 
   // 3. the list says that all are there

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { AppError, type Reason } from '../../common/errors/app-error.ts';
 import type { Profile } from '../../common/names/names.ts';
+import { fewIterations, hasIterations } from '../../common/x509/x509-for-tests.ts';
 import type { RotationRecord } from '../store/store.ts';
 import { type ChangingAuthorities, loadAuthorities } from './authorities.ts';
 import { makeAuthorities } from './make-authorities.ts';
@@ -21,8 +22,9 @@ describe('authorities under a rotation record', () => {
   let second: string;
   beforeEach(async () => {
     stateFolder = await mkdtemp(join(tmpdir(), 'kube-mtls-state-'));
-    await makeAuthorities({ stateFolder, passphrase: 'secret', clusterName: 'lab', adoptFolder: undefined, nowMs });
-    authorities = await loadAuthorities(stateFolder, 'secret');
+    const lock = { passphrase: 'secret', keyIterations: fewIterations };
+    await makeAuthorities({ stateFolder, ...lock, clusterName: 'lab', adoptFolder: undefined, nowMs });
+    authorities = await open();
     first = authorities.certificate('kubernetes').publicKeyPin;
     second = await authorities.make('kubernetes', nowMs);
   });
@@ -39,7 +41,7 @@ describe('authorities under a rotation record', () => {
     authorities: phase === 'settled' ? [] : ['kubernetes'],
     lines: [{ authority: 'kubernetes', current: second, old, oldSigner, retired }],
   });
-  const open = (rotation?: RotationRecord) => loadAuthorities(stateFolder, 'secret', rotation);
+  const open = (rotation?: RotationRecord) => loadAuthorities(stateFolder, 'secret', rotation, fewIterations);
   const file = async (end: string) => {
     const names = await readdir(join(stateFolder, 'ca'));
     const name = names.find((each) => each.startsWith('kubernetes-') && each.endsWith(end));
@@ -54,6 +56,12 @@ describe('authorities under a rotation record', () => {
     assert.equal(opened.all('kubernetes').length, 1);
     opened.take(record('trust'));
     assert.equal(opened.all('kubernetes').length, 2);
+  });
+
+  it('encrypt a new CA as slowly as those of init, of which only tests take fewer rounds', async () => {
+    const slow = await loadAuthorities(stateFolder, 'secret');
+    await slow.make('kubernetes', nowMs);
+    assert.ok(hasIterations(readFileSync(await file('.key'), 'utf8'), 600_000));
   });
 
   type Signs = 'first' | 'second' | 'refused';

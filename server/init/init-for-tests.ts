@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { AppError, type Reason } from '../../common/errors/app-error.ts';
 import { type RunCommand, runCommand } from '../../common/run/command.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
+import { fewIterations } from '../../common/x509/x509-for-tests.ts';
 import { type Authorities, loadAuthorities } from '../authority/authorities.ts';
 import { databaseFile, type ServerLayout, serverLayoutBelow } from '../config/server-layout.ts';
 import { openSqliteStore } from '../store/sqlite-store.ts';
@@ -47,7 +48,8 @@ export function testMachine(): TestMachine {
     if (ids === undefined) return { code: 2, stdout: '', stderr: '' };
     return { code: 0, stdout: `${argv[2]}:x:${ids}::/nonexistent:/usr/sbin/nologin\n`, stderr: '' };
   };
-  const deps = { layout, run, clock, machine: { hostname: 'cp1', addresses: ['10.0.0.1', '10.8.0.1'] } };
+  const machine = { hostname: 'cp1', addresses: ['10.0.0.1', '10.8.0.1'] };
+  const deps = { layout, run, clock, machine, keyIterations: fewIterations };
   const read = (path: string) => readFileSync(path, 'utf8');
   return {
     root,

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { authorities as words } from '../../common/names/names.ts';
 import { chainsTo, keyMatches, parseCertificate, parseCertificates } from '../../common/x509/certificate.ts';
 import { loadKey } from '../../common/x509/keys.ts';
+import { hasIterations } from '../../common/x509/x509-for-tests.ts';
 import { parseServerConfig } from '../config/server-config.ts';
 import { refused, startMs, type TestMachine, testMachine } from './init-for-tests.ts';
 import type { InitOptions } from './init-options.ts';
@@ -54,6 +55,17 @@ describe('a server after init', () => {
       assert.throws(() => loadKey(pem, 'another'));
       loadKey(pem, passphrase.trim());
     }
+  });
+
+  it('makes guessing slow with 600,000 rounds, of which only tests take fewer', async () => {
+    const real = testMachine();
+    real.deps.keyIterations = undefined; // as main.ts has them
+    await real.init();
+    for (const authority of words.all) {
+      assert.ok(hasIterations(real.read(join(real.layout.stateFolder, `ca/${authority}.key`)), 600_000), authority);
+    }
+    real.remove();
+    assert.doesNotMatch(readFileSync(join(import.meta.dirname, '../main.ts'), 'utf8'), /iterations/i);
   });
 
   it('makes the first administrator, on record with the role admin', async () => {

@@ -28,6 +28,8 @@ export interface InitDeps {
   run: RunCommand;
   clock: Clock;
   machine: Machine;
+  /** See KeyLock. */
+  keyIterations?: number | undefined;
 }
 
 const nothingAdopted: AdoptedCluster = { extraNames: [], kubeletClientOrganization: undefined, notes: [] };
@@ -54,7 +56,7 @@ export async function init(options: InitOptions, deps: InitDeps): Promise<InitRe
 }
 
 async function initFirst(options: InitOptions, deps: InitDeps): Promise<InitResult> {
-  const { layout, clock, machine } = deps;
+  const { layout, clock, machine, keyIterations } = deps;
   const { stateFolder } = layout;
   const { adopt: adoptFolder, trustOld } = options;
   const nowMs = clock.nowMs();
@@ -80,7 +82,8 @@ async function initFirst(options: InitOptions, deps: InitDeps): Promise<InitResu
   await makeFolder(stateFolder, { mode: 0o700 });
   const clusterName = config.cluster.name;
   const successors = trustOld !== undefined;
-  const notes = await makeAuthorities({ stateFolder, passphrase, clusterName, adoptFolder, successors, nowMs });
+  const lock = { passphrase, keyIterations };
+  const notes = await makeAuthorities({ stateFolder, ...lock, clusterName, adoptFolder, successors, nowMs });
 
   // 3. which roots count, then the certificates of the server and of the first administrator, recorded like all others
   const authorities = await withStore(config, clock, async (store) => {

@@ -58,7 +58,7 @@ async function linesOf(folder: string, stateFolder: string, passphrase: string):
     const byPin = Map.groupBy(roots, (root) => root.publicKeyPin);
     for (const [first, ...others] of byPin.values()) {
       if (first === undefined) continue; // a group has one at least
-      await writeFurtherCa(stateFolder, authority, { roots: [first, ...others], key: undefined }, passphrase);
+      await writeFurtherCa(stateFolder, authority, { roots: [first, ...others], key: undefined }, { passphrase });
     }
     lines.push({ authority, current, old: [...byPin.keys()], oldSigner: '', retired: [] });
   }

@@ -15,6 +15,7 @@ import {
   profiles,
 } from '../../common/names/names.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
+import { fewIterations } from '../../common/x509/x509-for-tests.ts';
 import { ComponentStatusSchema, type EtcdMembershipSchema } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { type ChangingAuthorities, loadAuthorities } from '../authority/authorities.ts';
 import type { ClusterAuthority } from '../authority/import-authority.ts';
@@ -50,17 +51,17 @@ export interface RotationFixture {
   remove(): Promise<void>;
 }
 
-const passphrase = 'secret';
+const lock = { passphrase: 'secret', keyIterations: fewIterations };
 const LATEST = 1_000_000n;
 
 /** Makes CAs and a store. */
 export async function rotationFixture(): Promise<RotationFixture> {
   const stateFolder = await mkdtemp(join(tmpdir(), 'kube-mtls-rotation-'));
   const clock = new FakeClock(startMs);
-  await makeAuthorities({ stateFolder, passphrase, clusterName: 'lab', adoptFolder: undefined, nowMs: startMs });
+  await makeAuthorities({ stateFolder, ...lock, clusterName: 'lab', adoptFolder: undefined, nowMs: startMs });
   const open = async () => {
     const store = openSqliteStore(join(stateFolder, 'kube-mtls.db'), clock);
-    const authorities = await loadAuthorities(stateFolder, passphrase, await store.getRotation());
+    const authorities = await loadAuthorities(stateFolder, lock.passphrase, await store.getRotation(), fewIterations);
     return { store, authorities };
   };
   const others = (): Omit<RotationDeps, 'store' | 'authorities'> => ({

@@ -4,11 +4,13 @@ import { describe } from 'node:test';
 import { type ClusterFleet, stepsOnCluster } from '../lab/cluster-fleet.ts';
 import { type Cluster, nodesOf } from '../lab/clusters.ts';
 import { alarmsOf } from '../lab/component-logs.ts';
-import { type FileEntry, fileTable, listFiles } from '../lab/file-table.ts';
+import { changedFiles, type FileEntry, fileTable, listFiles, lostFiles, unreadFiles } from '../lab/file-table.ts';
 import { joinNode } from '../lab/fleet.ts';
 import type { Lab } from '../lab/lab.ts';
 import { logLoudly } from '../lab/log-loudly.ts';
-import { startProbers } from '../lab/probers.ts';
+import { oldReferences } from '../lab/old-references.ts';
+import type { ProbeReport } from '../lab/probe-clients.ts';
+import { assertServed, probeTable, startProbers } from '../lab/probers.ts';
 import type { LabSteps } from '../lab/steps.ts';
 import { assertNothingLeft, assertVerified } from './verified.ts';
 
@@ -16,6 +18,9 @@ import { assertNothingLeft, assertVerified } from './verified.ts';
 const VERIFIED_MS = 420_000;
 const LOAD_MS = 60_000;
 const FEWEST_LINES = 50;
+/** Of each client while the cluster is changed: five a second, for half a minute at least. */
+const FEWEST_ANSWERS = 100;
+const PKI = '/etc/kubernetes/pki';
 /**
  * Objects made, listed and removed as fast as kubectl can for a minute, pods whose image nobody can pull, and callers that any port
  * meets.
@@ -60,39 +65,70 @@ export function adoptionTests(
     const adoption: Adoption = { fleet, step, joined };
     /** Files before anything of ours was there, by host. */
     let filesBefore: ReadonlyMap<string, ReadonlyMap<string, FileEntry>>;
+    /** What clients met while it was changed. */
+    let report: ProbeReport | undefined;
 
     prepare(async () => {
       filesBefore = new Map(fleet().cluster.hosts.map(({ host }) => [host.name, listFiles(host)]));
     });
 
+    /** Files of a host before anything of ours was there, and now. */
+    function filesOf(name: string): [Map<string, FileEntry>, Map<string, FileEntry>] {
+      const host = fleet().cluster.hosts.find((each) => each.host.name === name)?.host;
+      assert.ok(host !== undefined, `there is no host ${name}`);
+      return [new Map(filesBefore.get(name)), listFiles(host)];
+    }
+
     more.first?.(adoption);
 
     step('ends with every component VERIFIED, each with passed checks and evidence, and the node Ready', async () => {
       const { cluster, view } = fleet();
-      for (const { host, role } of cluster.hosts) {
-        if (!joined.has(host.name)) await joinNode(cluster.controlPlane, host, { role });
+      const probers = startProbers(cluster);
+      try {
+        for (const { host, role } of cluster.hosts) {
+          if (!joined.has(host.name)) await joinNode(cluster.controlPlane, host, { role });
+        }
+        await assertVerified(cluster, view, VERIFIED_MS, say);
+        assert.match(await nodesOf(cluster), / Ready /);
+      } finally {
+        report = await probers.stop();
+        console.log(probeTable(report));
       }
-      await assertVerified(cluster, view, VERIFIED_MS, say);
-      assert.match(await nodesOf(cluster), / Ready /);
     });
 
-    step('accounts for every file of Kubernetes, before and after', () => {
-      for (const { host } of fleet().cluster.hosts) {
-        const after_ = listFiles(host);
-        const before_ = filesBefore.get(host.name) ?? new Map<string, FileEntry>();
-        console.log(`\nFiles of ${host.name}:\n${fileTable(before_, after_)}\n`);
-        const unread = [...after_.values()].filter(({ content }) => content.some((each) => each.includes('cannot be')));
-        assert.deepEqual(unread, []);
-        assert.ok(after_.size > 5, 'too few files to be a node of Kubernetes');
-      }
+    step('refuses nobody meanwhile, and is away once for each restart and not for long', async () => {
+      await assertServed(report ?? assert.fail('nobody called'), fleet().cluster, FEWEST_ANSWERS);
+    });
+
+    step(
+      'accounts for every file of Kubernetes: none is lost, none of the old CAs changed, none is used any more',
+      async () => {
+        for (const { host } of fleet().cluster.hosts) {
+          const [before_, after_] = filesOf(host.name);
+          console.log(`\nFiles of ${host.name}:\n${fileTable(before_, after_)}\n`);
+          assert.deepEqual(unreadFiles(after_), []);
+          assert.ok(before_.size > 5, 'too few files to be a node of Kubernetes');
+          assert.deepEqual(lostFiles(before_, after_), []);
+          assert.deepEqual(changedFiles(before_, after_, PKI), []);
+          assert.deepEqual(await oldReferences(host, after_), []);
+        }
+      },
+    );
+
+    step("embeds another certificate in the administrator's kubeconfig", () => {
+      const [before_, after_] = filesOf(fleet().cluster.controlPlane.name);
+      const [was, is] = [before_, after_].map((files) => files.get('/etc/kubernetes/admin.conf')?.content ?? []);
+      assert.ok(was?.length === 2 && is?.length === 2, JSON.stringify([was, is]));
+      assert.notDeepEqual(is, was);
     });
 
     step('has nothing left to do', () => assertNothingLeft(fleet().cluster));
 
     step('leaves the service account keys alone', () => {
-      const { controlPlane } = fleet().cluster;
-      for (const file of ['/etc/kubernetes/pki/sa.key', '/etc/kubernetes/pki/sa.pub']) {
-        assert.deepEqual(listFiles(controlPlane).get(file), filesBefore.get(controlPlane.name)?.get(file));
+      const [before_, after_] = filesOf(fleet().cluster.controlPlane.name);
+      for (const file of [`${PKI}/sa.key`, `${PKI}/sa.pub`]) {
+        assert.match(before_.get(file)?.content.join() ?? '', /^a key, sha256 /);
+        assert.deepEqual(after_.get(file), before_.get(file));
       }
     });
 

@@ -48,14 +48,19 @@ describe('certificates that live ten minutes', () => {
     await settled();
   });
 
-  /** Every component is VERIFIED, and no change is left to be made: the last kubelet restarts the API server once more. */
+  /**
+   * No change is left to be made, and every component is VERIFIED. The last kubelet to be changed makes the API server verify kubelets,
+   * which changes it once more: between the two looks its plan may open again, so that both are taken twice.
+   */
   async function settled(): Promise<void> {
     const { cluster, view } = fleet();
-    for (const { host } of cluster.hosts) {
-      const hasNoPlan = async () => (await host.run(['kube-mtls-agent', 'plan'])).code === 0;
-      await host.until('nothing to be left to do', hasNoPlan, 600_000);
-      for (const component of cluster.components[host.name] ?? []) {
-        await view.until(host.name, component, ['VERIFIED'], 240_000);
+    for (const round of ['before', 'after']) {
+      for (const { host } of cluster.hosts) {
+        const hasNoPlan = async () => (await host.run(['kube-mtls-agent', 'plan'])).code === 0;
+        await host.until(`nothing to be left to do, ${round} every component is VERIFIED`, hasNoPlan, 600_000);
+      }
+      for (const [node, components] of Object.entries(cluster.components)) {
+        for (const component of components) await view.until(node, component, ['VERIFIED'], 240_000);
       }
     }
   }
@@ -146,11 +151,7 @@ describe('certificates that live ten minutes', () => {
     );
 
     // 4. nobody was refused
-    await assertServed(
-      report,
-      cluster.hosts.map(({ host }) => host),
-      100 * minutes,
-    );
+    await assertServed(report, cluster, 100 * minutes);
 
     // 5. the daemons run on
     assert.deepEqual(await pids(), pidsBefore, 'a daemon was restarted');

@@ -15,6 +15,7 @@ import { type Connection, openConnection } from '../../common/rpc/connection.ts'
 import { type Clock, systemClock } from '../../common/time/clock.ts';
 import { createCsr } from '../../common/x509/csr.ts';
 import { generateKey, type PrivateKey } from '../../common/x509/keys.ts';
+import { fewIterations } from '../../common/x509/x509-for-tests.ts';
 import { AgentService } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { AuthorityService } from '../../proto/gen/kubemtls/v1/authority_pb.js';
 import { CertificateService } from '../../proto/gen/kubemtls/v1/certificate_pb.js';
@@ -104,7 +105,7 @@ export async function startTestServer(
     adopt: undefined,
     advertise: ['127.0.0.1'],
   };
-  await init(options, { layout, run: noSuchUser, clock, machine });
+  await init(options, { layout, run: noSuchUser, clock, machine, keyIterations: fewIterations });
   const text = (await readFile(layout.configFile, 'utf8')) + yaml;
   const at = (port: number) => ({ host: '127.0.0.1', port });
   const listen = { bootstrap: at(ports.bootstrap), fleet: at(ports.fleet) };
@@ -115,7 +116,10 @@ export async function startTestServer(
   const log: Log = { ...silentLog, info: note, warn: note, error: note, debug: note };
   const open = async () => {
     const { hostname } = machine;
-    const server = await openServer({ config, passphrase, hostname, clock, log, limits: limits(serverLimits(config)) });
+    const server = await openServer({
+      ...{ config, passphrase, keyIterations: fewIterations, hostname, clock, log },
+      limits: limits(serverLimits(config)),
+    });
     const stop = new AbortController();
     return { ...server, stop, over: server.run(stop.signal) };
   };

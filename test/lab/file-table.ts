@@ -1,7 +1,10 @@
 /** Every file of a host's Kubernetes folders with the certificates in it, before and after a change. */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { dirname, isAbsolute, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'yaml';
+import { messageOf } from '../../common/errors/app-error.ts';
 import { type Certificate, parseCertificates } from '../../common/x509/certificate.ts';
 import type { Host } from './host.ts';
 
@@ -10,19 +13,47 @@ const FOLDERS = ['/etc/kubernetes', '/var/lib/kubelet', '/etc/kube-mtls/pki'];
 /** Of pods and of kubelet's own book-keeping; nothing in there is a certificate of a component. */
 const LEFT_OUT = ['/var/lib/kubelet/pods', '/var/lib/kubelet/plugins', '/var/lib/kubelet/device-plugins'];
 
+/** Content of a file, or of data in a kubeconfig, whose certificates are none. */
+const UNREAD = 'certificates that cannot be read';
+/** As the kernel follows at most. */
+const MOST_LINKS = 40;
+
 /** A file: what it is, and the certificates in it in one line each. */
 export interface FileEntry {
   path: string;
-  kind: 'certificates' | 'key' | 'kubeconfig' | 'configuration';
-  /** "CN=…, issued by … , serial …", or what a kubeconfig refers to. */
+  kind: 'certificates' | 'key' | 'kubeconfig' | 'configuration' | 'unreadable';
+  /** "CN=…, issued by … , serial …", a hash of a key, or what a kubeconfig or a configuration refers to. */
   content: string[];
 }
 
 /** All files of those folders of a host, by path. Links are followed only for the versions that `current` names. */
-export function listFiles(host: Host): Map<string, FileEntry> {
+export function listFiles(host: Pick<Host, 'root'>): Map<string, FileEntry> {
   const found = new Map<string, FileEntry>();
   for (const folder of FOLDERS) walk(host, folder, found);
   return found;
+}
+
+/** Files that could not be read, or whose certificates could not. */
+export function unreadFiles(files: ReadonlyMap<string, FileEntry>): string[] {
+  const unread = [...files.values()].filter(
+    ({ kind, content }) => kind === 'unreadable' || content.some((each) => each.endsWith(UNREAD)),
+  );
+  return unread.map(({ path, content }) => `${path}: ${content.join('; ')}`);
+}
+
+/** Paths of files that are gone. */
+export function lostFiles(before: ReadonlyMap<string, FileEntry>, after: ReadonlyMap<string, FileEntry>): string[] {
+  return [...before.keys()].filter((path) => !after.has(path));
+}
+
+/** Paths below a folder that hold something else than before, are gone, or are new. */
+export function changedFiles(
+  before: ReadonlyMap<string, FileEntry>,
+  after: ReadonlyMap<string, FileEntry>,
+  folder: string,
+): string[] {
+  const paths = [...new Set([...before.keys(), ...after.keys()])].filter((path) => path.startsWith(`${folder}/`));
+  return paths.filter((path) => !isDeepStrictEqual(before.get(path), after.get(path))).sort();
 }
 
 /** A line a file: what it held before and what it holds after. */
@@ -38,7 +69,7 @@ export function fileTable(before: ReadonlyMap<string, FileEntry>, after: Readonl
     .join('\n');
 }
 
-function walk(host: Host, folder: string, found: Map<string, FileEntry>): void {
+function walk(host: Pick<Host, 'root'>, folder: string, found: Map<string, FileEntry>): void {
   if (LEFT_OUT.includes(folder)) return;
   let entries: ReturnType<typeof list>;
   try {
@@ -63,26 +94,44 @@ function list(folder: string) {
   return readdirSync(folder, { withFileTypes: true });
 }
 
-function describeFile(host: Host, path: string): FileEntry | undefined {
+/** Undefined for a link to a folder or to a socket. */
+function describeFile({ root }: Pick<Host, 'root'>, path: string): FileEntry | undefined {
   let text: string;
   try {
-    text = readFileSync(join(host.root, path), 'utf8');
-  } catch {
-    return undefined; // a socket, or a link that leads out of this view
+    const file = followed(root, path);
+    if (!statSync(file).isFile()) return undefined;
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    return { path, kind: 'unreadable', content: [`it cannot be read: ${messageOf(error)}`] };
   }
   if (text.includes('-----BEGIN CERTIFICATE-----')) {
     return { path, kind: 'certificates', content: describeAll(text) };
   }
-  if (/-----BEGIN [A-Z ]*(PRIVATE|PUBLIC) KEY-----/.test(text)) return { path, kind: 'key', content: ['a key'] };
+  if (/-----BEGIN [A-Z ]*(PRIVATE|PUBLIC) KEY-----/.test(text)) return { path, kind: 'key', content: [keyHash(text)] };
   if (/^kind: Config$/m.test(text)) return { path, kind: 'kubeconfig', content: describeKubeconfig(text) };
   return { path, kind: 'configuration', content: referencesIn(text) };
+}
+
+/** Where a file's link leads on the host: absolute links begin at the host's root, not at this machine's. */
+function followed(root: string, path: string): string {
+  let file = path;
+  for (let links = 0; links < MOST_LINKS && lstatSync(join(root, file)).isSymbolicLink(); links++) {
+    const target = readlinkSync(join(root, file));
+    file = isAbsolute(target) ? target : join(dirname(file), target);
+  }
+  return join(root, file);
+}
+
+/** Tells one key from another, and nothing of it. */
+function keyHash(text: string): string {
+  return `a key, sha256 ${createHash('sha256').update(text).digest('hex').slice(0, 16)}`;
 }
 
 function describeAll(pem: string): string[] {
   try {
     return parseCertificates(pem).map(describe);
   } catch {
-    return ['certificates that cannot be read'];
+    return [UNREAD];
   }
 }
 

@@ -1,5 +1,6 @@
 /** The fleet as an operator's client sees it, for tests to wait on and to look into. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf } from '../../common/errors/app-error.ts';
 import type { Operator } from './operator.ts';
 
 /** A check in the JSON of the API. */
@@ -30,10 +31,12 @@ export interface NodeView {
 
 /** Asks through one operator. */
 export class FleetView {
-  readonly #operator: Operator;
+  readonly #operator: Pick<Operator, 'call'>;
+  readonly #everyMs: number;
 
-  constructor(operator: Operator) {
+  constructor(operator: Pick<Operator, 'call'>, everyMs = 500) {
     this.#operator = operator;
+    this.#everyMs = everyMs;
   }
 
   /** GetNode. */
@@ -48,7 +51,7 @@ export class FleetView {
   }
 
   /**
-   * Waits until a component is in one of the states; fails with what it is in.
+   * Waits until a component is in one of the states; fails with what it is in, and with the last failure to ask when that came after.
    *
    * @param since - what it was seen as before, which does not count
    */
@@ -63,12 +66,20 @@ export class FleetView {
     const endMs = Date.now() + timeoutMs;
     let last: ComponentView | undefined;
     for (;;) {
-      last = await this.component(node, component).catch(() => undefined);
-      if (last !== undefined && wanted.includes(last.state) && last.updatedAt !== since?.updatedAt) return last;
-      if (Date.now() > endMs) {
-        throw new Error(`${component} on ${node} is not ${states.join(' or ')} but ${JSON.stringify(last, null, 1)}`);
+      let failure: unknown; // the API may be away while its server is being changed
+      try {
+        last = await this.component(node, component);
+        if (last !== undefined && wanted.includes(last.state) && last.updatedAt !== since?.updatedAt) return last;
+      } catch (error) {
+        failure = error;
       }
-      await delay(500);
+      if (Date.now() > endMs) {
+        const seen = last === undefined ? 'not known' : JSON.stringify(last, null, 1);
+        const asked = failure === undefined ? '' : `; and then the fleet did not answer: ${messageOf(failure)}`;
+        const message = `${component} on ${node} is not ${states.join(' or ')} but ${seen}${asked}`;
+        throw new Error(message, { cause: failure });
+      }
+      await delay(this.#everyMs);
     }
   }
 }

@@ -11,25 +11,37 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 
+/** A span of time, milliseconds since the epoch. */
+export interface Span {
+  fromMs: number;
+  untilMs: number;
+}
+
+/** A call without the answer that was wanted: from the moment it began until that was known. */
+export interface Missed extends Span {
+  /** Status and body, or the error. */
+  why: string;
+}
+
 /** What one kind of client met. */
 export interface ProbeCount {
   asked: number;
   answered: number;
-  /** Refused: 401, 403, or a certificate that one side did not take. Each with its time and what was said. */
-  refused: { atMs: number; why: string }[];
+  /** Refused: 401, 403, or a certificate that one side did not take. */
+  refused: Missed[];
   /** Not reached, or not ready: connection refused or reset, no answer in time, 5xx. */
-  away: { atMs: number; why: string }[];
+  away: Missed[];
   /** The longest time without an answer, milliseconds. */
   longestGapMs: number;
-  /** For leases: the longest time between two renewals that was seen, milliseconds. */
+  /** For leases: the greatest age that was seen, the one at the end included, milliseconds. */
   oldestMs: number;
 }
 
 /** What the program prints. */
 export interface ProbeReport {
   clients: Record<string, ProbeCount>;
-  /** When a caller without any certificate, who trusts everybody, found the API server not ready: from, until; ms since the epoch. */
-  outages: { fromMs: number; untilMs: number }[];
+  /** When an administrator who trusts every server found the API server not ready: between two answers that it is. */
+  outages: Span[];
 }
 
 interface Credentials {
@@ -47,6 +59,11 @@ interface Answer {
 
 const EVERY_MS = 200;
 const TIMEOUT_MS = 3000;
+/** Shorter: whatever keeps a client waiting until its limit is an outage for the watcher too. */
+const WATCH_TIMEOUT_MS = 2000;
+/** Of what was said, at most. */
+const WHY_LENGTH = 300;
+const ADMIN = '/etc/kubernetes/admin.conf';
 
 function credentials(root: string, kubeconfigPath: string): Credentials {
   const config = parse(readFileSync(join(root, kubeconfigPath), 'utf8'));
@@ -66,9 +83,9 @@ function credentials(root: string, kubeconfigPath: string): Credentials {
   };
 }
 
-async function get(options: object, path: string): Promise<Answer> {
+async function get(options: object, path: string, timeoutMs = TIMEOUT_MS): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const call = request({ ...options, path, method: 'GET', agent: false, timeout: TIMEOUT_MS }, (response) => {
+    const call = request({ ...options, path, method: 'GET', agent: false }, (response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (part) => {
@@ -77,7 +94,8 @@ async function get(options: object, path: string): Promise<Answer> {
       response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
       response.on('error', reject);
     });
-    call.on('timeout', () => call.destroy(new Error('no answer in time')));
+    const limit = setTimeout(() => call.destroy(new Error('no answer in time')), timeoutMs);
+    call.on('close', () => clearTimeout(limit));
     call.on('error', reject);
     call.end();
   });
@@ -109,35 +127,26 @@ async function probe(
 ): Promise<ProbeCount> {
   const count: ProbeCount = { asked: 0, answered: 0, refused: [], away: [], longestGapMs: 0, oldestMs: 0 };
   let answeredMs = Date.now();
-  let last = '';
-  let lastSeenMs = 0;
+  let renewedMs = Number.NaN;
   while (!signal.aborted) {
-    const atMs = Date.now();
+    const fromMs = Date.now();
+    const missed = (why: string): Missed => ({ fromMs, untilMs: Date.now(), why: why.slice(0, WHY_LENGTH) });
     count.asked++;
     try {
       const { status, body } = await getWithFiles(root, kubeconfigPath, path);
-      if (status === 401 || status === 403) count.refused.push({ atMs, why: `${status} ${body.slice(0, 200)}` });
-      else if (status >= 500) count.away.push({ atMs, why: `${status} ${body.slice(0, 300)}` });
-      else if (status !== 200) count.refused.push({ atMs, why: `${status} ${body.slice(0, 200)}` });
-      else {
+      if (status === 200) {
         count.answered++;
         answeredMs = noteGap(count, answeredMs);
-      }
-      if (renewTime && status === 200) {
-        const renewed = String(JSON.parse(body).spec.renewTime);
-        if (renewed !== last && last !== '') {
-          count.oldestMs = Math.max(count.oldestMs, Date.parse(renewed) - lastSeenMs);
-        }
-        last = renewed;
-        lastSeenMs = Date.parse(renewed);
-      }
+        if (renewTime) renewedMs = noteAge(count, Date.parse(String(JSON.parse(body).spec.renewTime)));
+      } else (status >= 500 ? count.away : count.refused).push(missed(`${status} ${body}`));
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-      (isAboutCertificates(error) ? count.refused : count.away).push({ atMs, why: error.message.slice(0, 200) });
+      (isAboutCertificates(error) ? count.refused : count.away).push(missed(error.message));
     }
-    await pause(atMs + EVERY_MS - Date.now(), signal);
+    await pause(fromMs + EVERY_MS - Date.now(), signal);
   }
   noteGap(count, answeredMs);
+  if (!Number.isNaN(renewedMs)) noteAge(count, renewedMs);
   return count;
 }
 
@@ -148,28 +157,48 @@ function noteGap(count: ProbeCount, sinceMs: number): number {
   return nowMs;
 }
 
-/** Notes when the API server itself is away, whatever the certificates. */
-async function watch(endpoint: URL, signal: AbortSignal): Promise<ProbeReport['outages']> {
-  const outages: ProbeReport['outages'] = [];
-  let open: { fromMs: number; untilMs: number } | undefined;
+/** Returns when the lease was renewed. */
+function noteAge(count: ProbeCount, renewedMs: number): number {
+  count.oldestMs = Math.max(count.oldestMs, Date.now() - renewedMs);
+  return renewedMs;
+}
+
+/**
+ * Notes when the API server itself is away, whatever the certificates. It asks as an administrator: an API server that has not read its
+ * roles yet answers 403 to everybody but masters, and says to a caller without a certificate neither that it is ready nor that it is not.
+ */
+async function watch(endpoint: URL, signal: AbortSignal): Promise<Span[]> {
+  const outages: Span[] = [];
+  let open: Span | undefined;
+  let readyMs = Date.now();
   while (!signal.aborted) {
     const atMs = Date.now();
-    const options = { host: endpoint.hostname, port: Number(endpoint.port), rejectUnauthorized: false };
-    const status = await get(options, '/readyz').then(
-      (answer) => answer.status,
-      () => 0,
-    );
-    // a server that wants no anonymous callers is there all the same
-    const ready = status === 200 || status === 401 || status === 403;
-    if (!ready && open === undefined) {
-      open = { fromMs: atMs - EVERY_MS, untilMs: atMs };
-      outages.push(open);
+    // a server that does not know the administrator is there: what clients hear of it is no outage
+    if ([200, 401, 403].includes(await readiness(endpoint))) {
+      if (open !== undefined) open.untilMs = Date.now();
+      open = undefined;
+      readyMs = atMs;
+    } else {
+      if (open === undefined) {
+        open = { fromMs: readyMs, untilMs: atMs };
+        outages.push(open);
+      }
+      open.untilMs = Date.now();
     }
-    if (open !== undefined) open.untilMs = Date.now();
-    if (ready) open = undefined;
     await pause(atMs + EVERY_MS - Date.now(), signal);
   }
   return outages;
+}
+
+/** The status of /readyz for an administrator, 0 without an answer. */
+async function readiness({ hostname: host, port }: URL): Promise<number> {
+  try {
+    const { cert, key } = credentials(root, ADMIN);
+    const options = { host, port: Number(port), cert, key, rejectUnauthorized: false };
+    return (await get(options, '/readyz', WATCH_TIMEOUT_MS)).status;
+  } catch {
+    return 0;
+  }
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
@@ -189,10 +218,10 @@ const lease = (namespace: string, name: string) =>
   `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${name}`;
 const etc = '/etc/kubernetes';
 const [kubectl, kubelet, manager, logs, outages] = await Promise.all([
-  probe(root, `${etc}/admin.conf`, '/api/v1/nodes', false, end.signal),
+  probe(root, ADMIN, '/api/v1/nodes', false, end.signal),
   probe(kubeletRoot, `${etc}/kubelet.conf`, lease('kube-node-lease', node), true, end.signal),
   probe(root, `${etc}/controller-manager.conf`, lease('kube-system', 'kube-controller-manager'), true, end.signal),
-  probe(root, `${etc}/admin.conf`, logPath, false, end.signal),
+  probe(root, ADMIN, logPath, false, end.signal),
   watch(new URL(endpoint), end.signal),
 ]);
 const report: ProbeReport = {

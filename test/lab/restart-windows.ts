@@ -2,14 +2,22 @@
 import assert from 'node:assert/strict';
 import type { Component } from '../../common/names/names.ts';
 import type { Host } from './host.ts';
+import type { Span } from './probe-clients.ts';
 
-/** Milliseconds since the epoch. */
-export interface RestartWindow {
-  /** When its change was applied. */
-  fromMs: number;
+/**
+ * A planned restart: from the moment that its change was applied until it was kept or undone, and as long once more as its component was
+ * away, since clients that met nobody wait longer from attempt to attempt (gRPC backs off by 1.6 each time).
+ */
+export interface RestartWindow extends Span {
   /** When its new process ran. */
   restartedMs: number;
-  untilMs: number;
+}
+
+/** The planned restarts of the components that clients of an API server meet. */
+export interface Restarts {
+  apiServer: RestartWindow[];
+  etcd: RestartWindow[];
+  kubelet: RestartWindow[];
 }
 
 interface LogLine {
@@ -19,35 +27,45 @@ interface LogLine {
   component?: string;
 }
 
-/**
- * From the moment that a change was applied until it was kept or undone, and as long once more as its component was away: clients
- * that met nobody wait longer from attempt to attempt (gRPC backs off by 1.6 each time), so that they may miss who is back.
- */
-export async function restartWindows(hosts: readonly Host[], component: Component): Promise<RestartWindow[]> {
-  const windows: RestartWindow[] = [];
+/** All of them, once no change is under way: that one would have no end yet. */
+export async function restartsOf(hosts: readonly Host[]): Promise<Restarts> {
+  const all: Restarts = { apiServer: [], etcd: [], kubelet: [] };
   for (const host of hosts) {
-    for (const lines of await changesOf(host)) {
-      const atMs = (told: (line: LogLine) => boolean) => Date.parse(lines.find(told)?.at ?? '');
-      const restartedMs = atMs((line) => line.message === 'unit restarted' && line.component === component);
-      if (Number.isNaN(restartedMs)) continue;
-      const fromMs = atMs(isApplied);
-      const endMs = atMs(isEnded);
-      assert.ok(fromMs <= restartedMs && restartedMs <= endMs, `${host.name} logged no whole change of ${component}`);
-      windows.push({ fromMs, restartedMs, untilMs: endMs + (restartedMs - fromMs) });
-    }
+    const journal = await host.until('no change to be under way', () => endedJournal(host), 300_000);
+    all.apiServer.push(...restartWindows(journal, 'kube-apiserver'));
+    all.etcd.push(...restartWindows(journal, 'etcd'));
+    all.kubelet.push(...restartWindows(journal, 'kubelet'));
   }
-  return windows;
+  return all;
 }
 
-/** The log of each change, once none is under way: that one would have no end yet. */
-function changesOf(host: Host): Promise<LogLine[][]> {
-  const read = async () => {
-    const journal = await host.sh('journalctl --sync; journalctl --no-pager -q -o cat -u kube-mtls-agent');
-    const changes = [...Map.groupBy(journal.split('\n').map(parseLine), ({ changeId = '' }) => changeId).values()];
-    const areEnded = changes.every((lines) => !lines.some(isApplied) || lines.some(isEnded));
-    return areEnded && changes;
-  };
-  return host.until('no change to be under way', read, 300_000);
+/**
+ * The restarts of a component that an agent logged, one for each process.
+ *
+ * @throws AssertionError for a change without its beginning or its end
+ */
+export function restartWindows(journal: string, component: Component): RestartWindow[] {
+  return changesIn(journal).flatMap((lines) => {
+    const atMs = (told: (line: LogLine) => boolean) => Date.parse(lines.find(told)?.at ?? '');
+    const restarts = lines.filter((line) => line.message === 'unit restarted' && line.component === component);
+    return restarts.map(({ at = '', changeId }) => {
+      const [fromMs, restartedMs, endMs] = [atMs(isApplied), Date.parse(at), atMs(isEnded)];
+      assert.ok(fromMs <= restartedMs && restartedMs <= endMs, `${changeId} is no whole change of ${component}`);
+      return { fromMs, restartedMs, untilMs: endMs + (restartedMs - fromMs) };
+    });
+  });
+}
+
+async function endedJournal(host: Host): Promise<string | undefined> {
+  const journal = await host.sh('journalctl --sync; journalctl --no-pager -q -o cat -u kube-mtls-agent');
+  const areEnded = changesIn(journal).every((lines) => !lines.some(isApplied) || lines.some(isEnded));
+  return areEnded ? journal : undefined;
+}
+
+/** The lines of each change. */
+function changesIn(journal: string): LogLine[][] {
+  const lines = journal.split('\n').map(parseLine);
+  return [...Map.groupBy(lines, ({ changeId = '' }) => changeId).values()];
 }
 
 const isApplied = ({ message }: LogLine) => message === 'change applied';

@@ -40,6 +40,7 @@ export function fakeApiserver(kubernetes: FakeKubernetes): FakeProgram {
       stop: () => {
         machine.network.leave(machine.address, PORT);
         kubernetes.apiservers.delete(machine.name);
+        kubernetes.fewestApiservers = Math.min(kubernetes.fewestApiservers, kubernetes.apiservers.size);
       },
     };
   };

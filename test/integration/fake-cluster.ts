@@ -24,6 +24,28 @@ authorization: {mode: Webhook}
 rotateCertificates: true
 `;
 
+/** Certificates with which an API server calls others. */
+const CLIENTS_OF_APISERVER: readonly (readonly [file: string, authority: Authority])[] = [
+  ['apiserver-kubelet-client', 'kubernetes'],
+  ['apiserver-etcd-client', 'etcd'],
+  ['front-proxy-client', 'front-proxy'],
+];
+
+/** kubeadm's flags, as far as certificates go. */
+function apiserverCommand(address: string): string {
+  return [
+    `/opt/bin/kube-apiserver --advertise-address=${address} --client-ca-file=${PKI}/ca.crt`,
+    `--etcd-cafile=${PKI}/etcd/ca.crt --etcd-certfile=${PKI}/apiserver-etcd-client.crt`,
+    `--etcd-keyfile=${PKI}/apiserver-etcd-client.key --etcd-servers=https://10.9.255.3:2379`,
+    `--kubelet-client-certificate=${PKI}/apiserver-kubelet-client.crt --kubelet-client-key=${PKI}/apiserver-kubelet-client.key`,
+    `--proxy-client-cert-file=${PKI}/front-proxy-client.crt --proxy-client-key-file=${PKI}/front-proxy-client.key`,
+    `--requestheader-client-ca-file=${PKI}/front-proxy-ca.crt --requestheader-allowed-names=front-proxy-client`,
+    '--service-account-issuer=https://kubernetes.default.svc.cluster.local --service-cluster-ip-range=10.96.0.0/12',
+    `--service-account-key-file=${PKI}/sa.pub --service-account-signing-key-file=${PKI}/sa.key`,
+    `--tls-cert-file=${PKI}/apiserver.crt --tls-private-key-file=${PKI}/apiserver.key`,
+  ].join(' ');
+}
+
 /** Signs as one of the cluster's CAs. */
 export type SignerOf = (authority: Authority) => Signer;
 
@@ -32,6 +54,7 @@ export class FakeCluster {
   readonly kubernetes = new FakeKubernetes(API_ENDPOINT);
   readonly network = new FakeNetwork();
   readonly machines: FakeMachine[] = [];
+  readonly #apiservers: string[] = [];
   readonly #folder: string;
   readonly #clock: Clock;
   readonly #signerOf: SignerOf;
@@ -66,6 +89,23 @@ export class FakeCluster {
     const command = `/opt/bin/kube-apiserver --client-ca-file=${PKI}/ca.crt --tls-cert-file=${PKI}/apiserver.crt --tls-private-key-file=${PKI}/apiserver.key`;
     await machine.addUnit('kube-apiserver.service', command, fakeApiserver(this.kubernetes));
     this.network.share(API_ENDPOINT, [machine.address], 6443);
+    return machine;
+  }
+
+  /** A control plane node: an API server, whose etcd is elsewhere, and a kubelet. Its API server stands behind the endpoint. */
+  async addControlPlane(name: string, address: string, clock: Clock, faults: KubeletFaults = {}): Promise<FakeMachine> {
+    const machine = await this.#machine(name, address, clock);
+    const serving = { dnsNames: [name, 'kubernetes'], ipAddresses: ['10.9.255.1', address] };
+    await this.#put(machine, `${PKI}/apiserver`, this.#leaf('kubernetes', 'kube-apiserver', serving));
+    for (const [file, authority] of CLIENTS_OF_APISERVER) {
+      await this.#put(machine, `${PKI}/${file}`, this.#leaf(authority, file, {}));
+    }
+    await machine.write(`${PKI}/etcd/ca.crt`, this.#signerOf('etcd').certificate.pem);
+    await machine.write(`${PKI}/front-proxy-ca.crt`, this.#signerOf('front-proxy').certificate.pem);
+    await machine.addUnit('kube-apiserver.service', apiserverCommand(address), fakeApiserver(this.kubernetes));
+    this.#apiservers.push(address);
+    this.network.share(API_ENDPOINT, this.#apiservers, 6443);
+    await this.#addKubelet(machine, faults);
     return machine;
   }
 

@@ -20,6 +20,9 @@ export class FakeKubernetes {
   /** Running API servers by the names of their nodes: what they serve with now. */
   readonly apiservers = new Map<string, () => Promise<TlsFiles>>();
 
+  /** The fewest API servers that ran at once after one was stopped. */
+  fewestApiservers = Number.POSITIVE_INFINITY;
+
   constructor(endpoint: string) {
     this.endpoint = endpoint;
   }

@@ -67,6 +67,15 @@ export class Fleet {
     }
   }
 
+  /** Control plane nodes, cp1 and so on, that have joined and whose agents run. */
+  async addControlPlanes(count: number): Promise<void> {
+    const machines: FakeMachine[] = [];
+    for (let at = 1; at <= count; at++) {
+      machines.push(await this.cluster.addControlPlane(`cp${at}`, `10.9.2.${at}`, this.clock));
+    }
+    for (const machine of machines) await this.join(machine, 'control-plane');
+  }
+
   /** A machine with a kubelet that has not joined yet. */
   addWorker(name: string, address: string, clock: Clock = this.clock): Promise<FakeMachine> {
     const faults: KubeletFaults = {};

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { makeNode } from '../stage/fake-change.ts';
 import type { FakeNode } from '../stage/fake-node.ts';
 import { assertWhole, ends, type Flow, failing, NEVER, recovery, SCENARIOS } from './crash-for-tests.ts';
 import { answerFilesAtOnce, type SyncWatcher } from './files-at-once-for-tests.ts';
@@ -21,8 +22,14 @@ type Passed = { name: string; syncs: number }[];
  * did meanwhile.
  *
  * @param at number of that fsync, from 1
+ * @param writtenBackAt number of a step, from 1, at which all reaches the disk by chance
  */
-async function runUntilCut(node: FakeNode, flow: Flow, at: number): Promise<{ syncs: number; passed: Passed }> {
+async function runUntilCut(
+  node: FakeNode,
+  flow: Flow,
+  at: number,
+  writtenBackAt = NEVER,
+): Promise<{ syncs: number; passed: Passed }> {
   const disk = new SyncedFiles(node.layout.root);
   const passed: Passed = [];
   const cut = Promise.withResolvers<void>();
@@ -34,6 +41,7 @@ async function runUntilCut(node: FakeNode, flow: Flow, at: number): Promise<{ sy
   };
   const deps = node.deps(async (name) => {
     passed.push({ name, syncs });
+    if (passed.length === writtenBackAt) disk.writeBack();
   });
   await Promise.race([flow(deps, node), cut.promise]);
   watcher.syncing = async () => {};
@@ -67,6 +75,22 @@ describe('a change whose node loses its power, and all that was not synced', () 
         const where = `after a cut before fsync ${at} of ${syncs}, after ${cut.passed.at(-1)?.name}`;
         await runUntilCut(node, recovery, NEVER);
         await assertWhole(node, tree, state, where);
+      }
+    });
+    if (make !== makeNode) continue; // those of every kind write in the same ways, and take long
+    it(`leaves nothing behind that reached the disk by chance on the way, when the change ${title}`, async () => {
+      const { old, fresh } = await ends(parent, scenario);
+      const { passed } = await runUntilCut(await make(parent), flow, NEVER);
+      const kept = passed.some(({ name }) => name === 'kept');
+      const first = passed.findIndex(({ name }) => name === from) + 1;
+      for (let step = Math.max(1, first); step <= passed.length; step++) {
+        const node = await make(parent);
+        await runUntilCut(node, flow, NEVER, step);
+        if (flow === failing) node.fails = () => false;
+        await boot(node);
+        await runUntilCut(node, recovery, NEVER);
+        const where = `after all was written back at step ${step}, ${passed[step - 1]?.name}`;
+        await assertWhole(node, kept ? fresh : old, kept ? 'new' : 'old', where);
       }
     });
   }

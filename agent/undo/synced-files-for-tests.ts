@@ -41,6 +41,11 @@ export class SyncedFiles {
     if (path === this.#root || path.startsWith(`${this.#root}/`)) this.#sync(path);
   }
 
+  /** The kernel writes back all that stands there now, as it does from time to time without being asked. */
+  writeBack(): void {
+    this.#syncAll(this.#root);
+  }
+
   /** The power is cut: what was not synced is as it was before, and all that is left counts as synced. */
   losePower(): void {
     const synced = this.#synced;

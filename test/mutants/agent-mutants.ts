@@ -159,7 +159,6 @@ export const agentMutants: readonly Mutant[] = [
     find: '  await syncFolder(version);',
     replace: '  ',
     tests: ['agent/stage/nudge-watchers.test.ts', ...POWER],
-    survives: 'a second name stays only where its making reaches the disk by chance and its removal does not',
   },
   {
     id: 'N5',

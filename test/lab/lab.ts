@@ -109,6 +109,12 @@ export class Lab {
     return this.#start(name, running.host.ip, running.layer);
   }
 
+  /** Pulls the cable of a host, or plugs it in again. */
+  async setLink(name: string, state: 'down' | 'up'): Promise<void> {
+    await this.#run(['ip', 'link', 'set', `to-${name}`, state]);
+    this.#say(`the link of ${name} is ${state}`);
+  }
+
   /** Takes a host away with its disk; no service is stopped in order. */
   async kill(name: string): Promise<void> {
     const running = this.#running.get(name);

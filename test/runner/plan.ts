@@ -44,6 +44,7 @@ const LAB_MINUTES: Readonly<Record<string, { minutes: number; quick: boolean }>>
   'cluster/faults': { minutes: 4, quick: false },
   'cluster/slow-stop': { minutes: 4, quick: false },
   'hosts/etcd-migration': { minutes: 5, quick: true },
+  'hosts/partition': { minutes: 5, quick: false },
   'hosts/power-cut': { minutes: 4, quick: false },
   'hosts/packages': { minutes: 1, quick: true },
   'hosts/join': { minutes: 1, quick: true },

@@ -19,7 +19,7 @@ export interface Lane {
   jobs: readonly Job[];
 }
 
-const BESIDE_THE_CODE = ['common', 'server', 'agent', 'packaging', 'test/lab', 'test/runner'];
+const BESIDE_THE_CODE = ['common', 'server', 'agent', 'packaging', 'test/lab', 'test/runner', 'test/mutants'];
 
 /** What needs no lab, in this order. */
 function processorJobs(): Job[] {

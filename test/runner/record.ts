@@ -1,6 +1,13 @@
 /** A reporter for node:test that records what became of each test, one JSON object a line, for the table and the verdict of a run. */
 import type { TestEvent } from 'node:test/reporters';
 
+/** A file whose process came to its end, with so many tests. */
+export interface FileRecord {
+  /** Path, absolute; empty for the sum of all files. */
+  ended: string;
+  tests: number;
+}
+
 /** What became of one test. */
 export interface TestRecord {
   name: string;
@@ -15,7 +22,10 @@ export interface TestRecord {
 /** Nothing of suites is recorded unless they fail themselves, as when their preparation does. */
 export default async function* record(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   for await (const event of source) {
-    if (event.type === 'test:fail') {
+    if (event.type === 'test:summary') {
+      const { file = '', counts } = event.data;
+      yield line({ ended: file, tests: counts.tests });
+    } else if (event.type === 'test:fail') {
       const { name, file = '', details } = event.data;
       const { message, cause = message } = details.error;
       // a suite fails with its tests, which are recorded
@@ -32,6 +42,6 @@ export default async function* record(source: AsyncIterable<TestEvent>): AsyncGe
   }
 }
 
-function line(record: TestRecord): string {
+function line(record: TestRecord | FileRecord): string {
   return `${JSON.stringify(record)}\n`;
 }

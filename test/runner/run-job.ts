@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { ENDS_WITH_US } from '../lab/machine-lock.ts';
 import { LAB } from '../lab/places.ts';
 import type { Job } from './plan.ts';
-import type { TestRecord } from './record.ts';
+import type { FileRecord, TestRecord } from './record.ts';
 
 const RUNS = join(LAB, 'runs');
 const RECORD = join(import.meta.dirname, 'record.ts');
@@ -24,9 +24,9 @@ export interface JobResult {
   passed: number;
   failed: readonly TestRecord[];
   skipped: readonly TestRecord[];
-  /** Files of which no test ended, as when one calls process.exit(0). */
+  /** Files that had no test, or did not come to their end, as when one calls process.exit(0). */
   silent: readonly string[];
-  /** True when its process ended with status 0, every file had a test, and every test passed. */
+  /** True when its process ended with status 0, every file came to its end, and every test passed. */
   good: boolean;
   /** Everything that it wrote. */
   log: string;
@@ -45,11 +45,10 @@ export async function runJob(job: Job, skipsAreFaults: boolean, signal: AbortSig
   const startedMs = performance.now();
   const code = await start(commandOf(job, records), log, signal);
   const seconds = (performance.now() - startedMs) / 1000;
-  const tests = await readRecords(records);
+  const { tests, ended } = await readRecords(records);
   const by = (outcome: TestRecord['outcome']) => tests.filter((test) => test.outcome === outcome);
   const [passed, failed, skipped] = [by('passed').length, by('failed'), by('skipped')];
-  const proven = new Set(tests.map((test) => test.file));
-  const silent = job.files.filter((each) => !proven.has(resolve(each)));
+  const silent = job.files.filter((each) => !ended.has(resolve(each)));
   const good = code === 0 && failed.length === 0 && silent.length === 0 && !(skipsAreFaults && skipped.length > 0);
   return { job, seconds, passed, failed, skipped, silent, good, log };
 }
@@ -91,7 +90,11 @@ function start(command: readonly [string, ...string[]], log: string, signal: Abo
   });
 }
 
-async function readRecords(path: string): Promise<TestRecord[]> {
-  const text = await readFile(path, 'utf8').catch(() => '');
-  return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as TestRecord])); // our own reporter wrote it
+/** What became of the tests, and the files that came to their end with at least one. */
+async function readRecords(path: string): Promise<{ tests: TestRecord[]; ended: Set<string> }> {
+  const lines = (await readFile(path, 'utf8').catch(() => '')).split('\n').filter((line) => line !== '');
+  const records = lines.map((line) => JSON.parse(line) as TestRecord | FileRecord); // our own reporter wrote it
+  const tests = records.filter((record) => 'outcome' in record);
+  const files = records.filter((record) => 'ended' in record);
+  return { tests, ended: new Set(files.filter((file) => file.tests > 0).map((file) => file.ended)) };
 }

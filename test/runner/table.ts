@@ -37,7 +37,7 @@ export function failureText({ job, failed, skipped, silent, log }: JobResult): s
   const tests = [
     ...failed.map(({ name, file, why }) => `FAILED ${name}\n  ${file}\n${indented(why.slice(0, MOST_CHARACTERS))}`),
     ...skipped.map(({ name, file, why }) => `SKIPPED ${name}: ${why}\n  ${file}`),
-    ...(failed.length === 0 ? silent.map((file) => `NO TEST of ${file} ended`) : []),
+    ...(failed.length === 0 ? silent.map((file) => `${file} had no test, or ended before them`) : []),
   ];
   const end = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-LAST_LINES).join('\n');
   const why = failed.length + skipped.length > 0 ? tests : [...tests, end];

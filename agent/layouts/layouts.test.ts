@@ -10,10 +10,12 @@ import type { NodePlan } from '../plan/change.ts';
 import { makeAuthority } from '../plan/fake-cluster.ts';
 import { planNode } from '../plan/plan-node.ts';
 import { renderPlan } from '../plan/render-diff.ts';
+import { answerFilesAtOnce } from '../undo/files-at-once.ts';
 import { recover } from '../undo/recover.ts';
 import { asInFixture, type LayoutNode, loadLayout, makeLayoutNode } from './layout-for-tests.ts';
 import { doAndUndo, hostOf, runUntil, seeded, sign } from './transaction-for-tests.ts';
 
+answerFilesAtOnce();
 const fixtures = join(import.meta.dirname, 'fixtures');
 const layouts = readdirSync(fixtures).sort();
 const todos = new Map(

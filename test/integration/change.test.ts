@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { until } from '../../common/time/until-for-tests.ts';
 import {
   AgentMode,
   CheckResult,
@@ -11,7 +12,7 @@ import {
   PageSchema,
   Profile,
 } from '../../proto/gen/kubemtls/v1/types_pb.js';
-import { type Clients, failureOf, startTestServer, type TestServer, until, wishFor } from './server-fixture.ts';
+import { type Clients, failureOf, startTestServer, type TestServer, wishFor } from './server-fixture.ts';
 
 let server: TestServer;
 let admin: Clients;

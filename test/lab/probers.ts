@@ -1,5 +1,6 @@
 /** Clients of a cluster's API server of every kind, calling five times a second while a cluster is changed; see probe-clients.ts. */
 import assert from 'node:assert/strict';
+import { availableParallelism, loadavg } from 'node:os';
 import { Beside } from './beside.ts';
 import type { Cluster } from './clusters.ts';
 import { judgeProbes, judgeRefusals, type ProbeLimits } from './judge-probes.ts';
@@ -28,7 +29,9 @@ export async function assertServed(report: ProbeReport, { kind, hosts }: Cluster
   const limits: ProbeLimits = { answered: atLeast, outageMs: OUTAGE_MS[kind], leaseMs: LEASE_MS };
   const { complaints, forgiven } = judgeProbes(report, restarts, limits);
   for (const line of forgiven) console.log(`# forgiven: ${line}`);
-  assert.deepEqual(complaints, [], `outages ${JSON.stringify(report.outages)}, restarts ${JSON.stringify(restarts)}`);
+  const load = `load of the machine ${loadavg().map(Math.round).join(' ')} on ${availableParallelism()} processors`;
+  const when = `outages ${JSON.stringify(report.outages)}, restarts ${JSON.stringify(restarts)}`;
+  assert.deepEqual(complaints, [], `${when}; ${load}`);
 }
 
 /**

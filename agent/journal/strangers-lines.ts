@@ -10,7 +10,7 @@ const REFUSAL = /\btls: client requested unsupported application protocols \(/;
  * For how long after such a refusal nothing is believed. journald and container runtimes note when they read a line. Those of one write,
  * at most the 64 KiB of a TLS extension, took journald 12 to 21 ms (systemd 252, six busy loops on two cores).
  */
-export const DOUBT_MS = 250;
+const DOUBT_MS = 250;
 
 /**
  * Tells of the entries of one log, or of the journal of several units, in their order, which may be a stranger's. Whoever calls all the

@@ -63,7 +63,7 @@ export interface Rotation {
 }
 
 /** How often it is looked whether an automatic change can go on, besides after every report. */
-export const CHECK_MS = 60_000;
+const CHECK_MS = 60_000;
 
 /** Makes it; the authorities know the record of the store. */
 export function createRotation(deps: RotationDeps): Rotation {

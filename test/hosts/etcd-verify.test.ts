@@ -17,11 +17,14 @@ import { probeAsPeer } from '../../agent/verify/peer-probe.ts';
 import { folderOf, type TestAuthority, type TestLeaf, testAuthority } from '../../agent/verify/pki-for-tests.ts';
 import { probe } from '../../agent/verify/probe.ts';
 import { verifyOld } from '../../agent/verify/verify-old.ts';
+import { messageOf } from '../../common/errors/app-error.ts';
 import { systemClock } from '../../common/time/clock.ts';
 
 /** A real etcd 3.4: the one of the lab's base image, unless told otherwise. */
-const LAB = process.env.LAB ?? '/var/tmp/kube-mtls-lab';
+const LAB = process.env.KUBE_MTLS_LAB ?? '/var/tmp/kube-mtls-lab';
 const ETCD = process.env.KUBE_MTLS_ETCD ?? join(LAB, 'base-bookworm/usr/bin/etcd');
+/** Somebody else may take a port between the moment that it was free and etcd's start. */
+const MOST_STARTS = 5;
 const deps = { clock: systemClock, probe };
 const signal = new AbortController().signal;
 
@@ -101,6 +104,13 @@ describe('verification of a real etcd', { timeout: 120_000 }, () => {
     assert.match(lines, /etcd still answered 200 over plaintext/);
   });
 
+  it('fails when it speaks plaintext besides mutual TLS on one port, for that alone', async (test) => {
+    const member = await start(test, 'mutual-and-plaintext');
+    const outcome = await checkHandshake(deps, expectation(member), noPatience, signal);
+    assert.equal(outcome.result, 'failed');
+    assert.match(outcome.summary, /^[^;]*plaintext: etcd still answered 200 over plaintext$/);
+  });
+
   it('fails when its CA file is garbage, although it is up and refuses everybody', async (test) => {
     const member = await start(test, 'garbage-ca');
     const outcome = await checkHandshake(deps, expectation(member), noPatience, signal);
@@ -142,7 +152,7 @@ describe('verification of a real etcd', { timeout: 120_000 }, () => {
     await assert.rejects(updateMember(secureAccess(member), 'abc', urls, signal), { reason: 'not-found' });
     const strange: EtcdAccess = { ...secureAccess(member), tls: { rootsPem: authority.rootsPem, client: undefined } };
     await assert.rejects(listMembers(strange, signal), { reason: 'unavailable', message: /refused by tls-alert/ });
-    const closed = { url: `http://127.0.0.1:${await freePort()}` };
+    const closed = { url: 'http://127.0.0.1:1' };
     await assert.rejects(listMembers(closed, signal), { reason: 'unavailable', message: /unreachable/ });
     assert.equal((await etcdHealth(closed, signal)).healthy, false);
   });
@@ -195,10 +205,20 @@ describe('verification of a real etcd', { timeout: 120_000 }, () => {
   });
 });
 
-type StartMode = 'plaintext' | 'tls-only' | 'mutual' | 'garbage-ca';
+type StartMode = 'plaintext' | 'tls-only' | 'mutual' | 'garbage-ca' | 'mutual-and-plaintext';
 
-/** Starts a cluster of one member; it ends with the test. */
-async function startEtcd(
+/** Starts a cluster of one member; it ends with the test. Ports that somebody else took meanwhile are exchanged for others. */
+async function startEtcd(...given: Parameters<typeof tryEtcd>): Promise<Member> {
+  for (let start = 1; ; start++) {
+    try {
+      return await tryEtcd(...given);
+    } catch (error) {
+      if (start === MOST_STARTS || !/address already in use/.test(messageOf(error))) throw error;
+    }
+  }
+}
+
+async function tryEtcd(
   test: TestContext,
   mode: StartMode,
   leaves: Record<string, TestLeaf>,
@@ -214,7 +234,9 @@ async function startEtcd(
   const settings: Record<string, string> = {
     name: 'cp1',
     'data-dir': join(folder, 'data'),
-    'listen-client-urls': clientUrl,
+    // etcd serves both on one port when it is told both
+    'listen-client-urls':
+      mode === 'mutual-and-plaintext' ? `${clientUrl},${clientUrl.replace('https', 'http')}` : clientUrl,
     'advertise-client-urls': clientUrl,
     'listen-peer-urls': peerUrl,
     'initial-advertise-peer-urls': peerUrl,
@@ -229,13 +251,13 @@ async function startEtcd(
           'peer-trusted-ca-file': join(folder, 'peer-ca.crt'),
           'peer-client-cert-auth': 'true',
         }),
-    ...(mode === 'mutual' || mode === 'garbage-ca' ? { 'trusted-ca-file': caFile, 'client-cert-auth': 'true' } : {}),
+    ...(mode !== 'plaintext' && mode !== 'tls-only' ? { 'trusted-ca-file': caFile, 'client-cert-auth': 'true' } : {}),
   };
   const args = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
   const child = spawn(ETCD, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   test.after(() => stop(child));
   await ready(child);
-  return { folder, detected: detectedEtcd(settings), clientUrl };
+  return { folder, detected: detectedEtcd({ ...settings, 'listen-client-urls': clientUrl }), clientUrl };
 }
 
 /** Waits for etcd's own word. */

@@ -118,7 +118,7 @@ describe('rotate, when the change is outdated', () => {
     };
     let outdated: string | undefined;
     const done = rotate(deps, change, () => outdated, stop.signal);
-    await until(() => node.clock.sleeping === 1);
+    await until(() => node.clock.sleeping === 1, 'the sleep');
     outdated = 'the settings of the server changed';
     await node.clock.advance(2_000);
     assert.deepEqual(await done, { outcome: 'not-begun', reason: outdated });

@@ -27,7 +27,7 @@ describe('rotate, when the agent is stopped', () => {
       throw new AppError('unavailable', 'w2 holds it');
     };
     const done = run();
-    await until(() => node.clock.sleeping === 1);
+    await until(() => node.clock.sleeping === 1, 'the sleep');
     stop.abort();
     await assert.rejects(done, { name: 'AbortError' });
     await assertUntouched(node, old);

@@ -71,7 +71,7 @@ describe('rotate', () => {
     let down: string | undefined = 'etcd member m2 does not listen';
     deps.membersDown = async () => down;
     const done = run();
-    await until(() => node.clock.sleeping === 1);
+    await until(() => node.clock.sleeping === 1, 'the sleep');
     assert.deepEqual([board.get('etcd')?.state, board.get('etcd')?.reason], ['waiting-for-permit', down]);
     assert.deepEqual(fake.asked, []);
     down = undefined;
@@ -221,10 +221,10 @@ describe('rotate', () => {
       if (turns++ < 2) throw new AppError('unavailable', 'w2 holds it', { retryAfterMs: 2000 });
     };
     const done = run();
-    await until(() => node.clock.sleeping === 1);
+    await until(() => node.clock.sleeping === 1, 'the sleep');
     assert.deepEqual([board.get('etcd')?.state, board.get('etcd')?.reason], ['waiting-for-permit', 'w2 holds it']);
     await node.clock.advance(2000);
-    await until(() => node.clock.sleeping === 1);
+    await until(() => node.clock.sleeping === 1, 'the sleep');
     await node.clock.advance(2000);
     assert.deepEqual(await done, { outcome: 'kept' });
   });

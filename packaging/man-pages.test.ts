@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { parseAgentConfig } from '../agent/config/agent-config.ts';
 import { runChecked, runCommand } from '../common/run/command.ts';
@@ -24,9 +24,13 @@ function commandsOf(text: string): string[] {
   return names.filter((name) => name !== 'help');
 }
 
-/** Every word that a person may type, from the help of the program and of its commands. */
+/**
+ * Every word that a person may type, from the help of the program and of its commands. A program is started once for each; what Node.js
+ * compiles of it the first time lies beside it afterwards.
+ */
 async function wordsOf(program: string, path: readonly string[] = []): Promise<string[]> {
-  const text = await runChecked(runCommand, [process.execPath, program, ...path, '--help']);
+  const cache = `NODE_COMPILE_CACHE=${dirname(program)}`;
+  const text = await runChecked(runCommand, ['env', cache, process.execPath, program, ...path, '--help']);
   const options = text.match(/--[a-z][a-z-]*/g) ?? [];
   const below: string[] = [];
   for (const name of commandsOf(text)) below.push(...(await wordsOf(program, [...path, name])));

@@ -34,7 +34,7 @@ async function daemon(test: TestContext, answers: Record<string, unknown>) {
     stop.abort();
     await serving;
   });
-  await until(() => existsSync(layout.controlSocket));
+  await until(() => existsSync(layout.controlSocket), 'the control socket');
   return layout;
 }
 

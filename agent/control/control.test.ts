@@ -24,7 +24,7 @@ async function begin(test: TestContext, handlers: ControlHandlers, socketPath = 
     stop.abort();
     await serving;
   });
-  await until(() => statSync(socketPath, { throwIfNoEntry: false })?.isSocket() === true);
+  await until(() => statSync(socketPath, { throwIfNoEntry: false })?.isSocket() === true, 'the socket');
   return { socketPath, stop, serving };
 }
 
@@ -55,7 +55,7 @@ describe('control', () => {
     mkdirSync(dirname(left), { mode: 0o755 });
     writeFileSync(left, '');
     const { socketPath } = await begin(test, { status: async () => 'alive' }, left);
-    await until(() => (statSync(socketPath).mode & 0o777) === 0o600);
+    await until(() => (statSync(socketPath).mode & 0o777) === 0o600, 'the mode of the socket');
     assert.equal(statSync(dirname(socketPath)).mode & 0o777, 0o700);
     assert.equal(await askDaemon(socketPath, 'status'), 'alive');
   });
@@ -102,9 +102,9 @@ describe('control', () => {
     const call = request({ socketPath, method: 'POST', path: '/apply' });
     call.on('error', () => {}); // it hangs up
     call.end();
-    await until(() => gone !== undefined);
+    await until(() => gone !== undefined, 'the signal of the call');
     call.destroy();
-    await until(() => gone?.aborted === true);
+    await until(() => gone?.aborted === true, 'the caller to be missed');
   });
 
   it('ends when the signal fires, whoever waits still, and takes its socket away', async (test) => {
@@ -116,7 +116,7 @@ describe('control', () => {
       },
     });
     const waiting = assert.rejects(askDaemon(socketPath, 'apply'), { reason: 'unavailable' });
-    await until(() => asked);
+    await until(() => asked, 'the question');
     stop.abort();
     await serving;
     await waiting;

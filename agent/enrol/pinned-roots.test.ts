@@ -36,7 +36,7 @@ async function serve(test: TestContext, leaf: TestLeaf, morePem: string) {
   });
   const port = await listen(test, server);
   const sent = async () => {
-    await until(() => closed === 1);
+    await until(() => closed === 1, 'the connection to be closed');
     return Buffer.concat(got).length;
   };
   return { port, sent, connections: () => connections };

@@ -54,9 +54,9 @@ async function begin(test: TestContext) {
   test.after(() => stop.abort());
   /** Moves the time once the loop has come to rest, and lets it come to rest again. */
   const advance = async (ms: number) => {
-    await until(() => clock.sleeping === 1);
+    await until(() => clock.sleeping === 1, 'the sleep');
     await clock.advance(ms);
-    await until(() => clock.sleeping === 1);
+    await until(() => clock.sleeping === 1, 'the sleep');
   };
   return { layout, clock, link, old, answer, stop, running, advance };
 }

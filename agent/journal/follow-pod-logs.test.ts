@@ -36,7 +36,7 @@ async function begin(test: TestContext) {
     await following;
     await rm(podLogs, { recursive: true });
   });
-  const looked = () => until(() => clock.sleeping === 1);
+  const looked = () => until(() => clock.sleeping === 1, 'the sleep');
   /** Looks once more, and gives what was seen since. */
   const look = async () => {
     await looked();

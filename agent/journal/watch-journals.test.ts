@@ -94,7 +94,7 @@ async function begin(test: TestContext) {
   const write = (unit: string, ...messages: string[]) => push({ _PID: '87', _SYSTEMD_UNIT: unit }, messages);
   const systemd = (unit: string, ...messages: string[]) => push({ _PID: '1', UNIT: unit }, messages);
   /** Until both the pods and the names of the units were looked at. */
-  const looked = () => until(() => clock.sleeping === 2);
+  const looked = () => until(() => clock.sleeping === 2, 'both to sleep');
   const look = async () => {
     await looked();
     await clock.advance(POLL_MS);

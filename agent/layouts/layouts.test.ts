@@ -5,15 +5,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Authority } from '../../common/names/names.ts';
+import { seeded } from '../../common/random/random-for-tests.ts';
 import type { Signer } from '../../common/x509/sign.ts';
 import type { NodePlan } from '../plan/change.ts';
 import { makeAuthority } from '../plan/fake-cluster.ts';
 import { planNode } from '../plan/plan-node.ts';
 import { renderPlan } from '../plan/render-diff.ts';
+import { answerFilesAtOnce } from '../undo/files-at-once-for-tests.ts';
 import { recover } from '../undo/recover.ts';
 import { asInFixture, type LayoutNode, loadLayout, makeLayoutNode } from './layout-for-tests.ts';
-import { doAndUndo, hostOf, runUntil, seeded, sign } from './transaction-for-tests.ts';
+import { doAndUndo, hostOf, runUntil, sign } from './transaction-for-tests.ts';
 
+answerFilesAtOnce();
 const fixtures = join(import.meta.dirname, 'fixtures');
 const layouts = readdirSync(fixtures).sort();
 const todos = new Map(

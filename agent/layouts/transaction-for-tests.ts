@@ -1,5 +1,4 @@
 /** A layout's host under the real rooms of the transaction: staged, applied, restarted, undone, with a death anywhere. */
-import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
@@ -68,17 +67,6 @@ export async function runUntil(
   };
   await Promise.race([flow(host.deps(step)), died.promise]);
   return seen;
-}
-
-/** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
-export function seeded(seed: string): () => number {
-  let state = createHash('sha256').update(seed).digest().readInt32LE();
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** The fake kubelet takes pods whose first container has a command; with others it stays down, and no pod restarts. */

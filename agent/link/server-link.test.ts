@@ -96,7 +96,7 @@ describe('createServerLink', () => {
     const { clock, link, enrol, acquire } = await begin(test);
     const old = await enrol();
     const waiting = acquire('wait');
-    await until(() => callers.at(-1) === old);
+    await until(() => callers.at(-1) === old, 'a call with the old certificate');
     const stream = (await link.calls()).agent.session();
     const serial = await enrol();
     link.renew();
@@ -123,10 +123,10 @@ describe('createServerLink', () => {
     const { clock, link, enrol, acquire } = await begin(test);
     const serial = await enrol();
     const waiting = acquire('wait');
-    await until(() => callers.at(-1) === serial);
+    await until(() => callers.at(-1) === serial, 'a call with the new certificate');
     link.close();
     await assert.rejects(waiting, { reason: 'unavailable' });
-    await until(() => clock.sleeping === 0);
+    await until(() => clock.sleeping === 0, 'the end of the sleep');
     release();
   });
 });

@@ -70,16 +70,16 @@ describe('Reconciler, renewals', () => {
     const { clock, deps, made, state, later, stop } = await renewing(test);
     const reconciler = new Reconciler({ ...deps, intervalMs: lifetimeMs });
     const running = reconciler.run(stop.signal);
-    const rests = () => until(() => clock.sleeping === 1);
+    const rests = () => until(() => clock.sleeping === 1, 'the sleep');
     await rests();
     await later(lifetimeMs * 0.56);
     assert.equal(made.length, 0);
     state.outcome = async () => undone;
     await later(lifetimeMs * 0.12);
-    await until(() => made.length === 1);
+    await until(() => made.length === 1, 'the first change');
     await rests();
     await later(lifetimeMs * 0.04); // a tenth of the third that is left
-    await until(() => made.length === 2);
+    await until(() => made.length === 2, 'the second change');
     stop.abort();
     await assert.rejects(running, { name: 'AbortError' });
   });

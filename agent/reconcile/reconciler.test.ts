@@ -194,19 +194,20 @@ describe('Reconciler', () => {
         release = resolve;
       });
     const first = pass();
-    await until(() => made.length === 1);
+    await until(() => made.length === 1, 'the first change');
     const same = pass();
     const again = pass(true);
     release(undone);
     assert.deepEqual(await same, await first);
-    await until(() => made.length === 2);
+    await until(() => made.length === 2, 'the second change');
     release(undone);
     assert.equal((await again).outcomes.length, 1);
   });
 
   it('passes at the interval, and at once when woken, also in the middle of a pass', async (test) => {
     const { clock, state, reconciler, stop } = await begin(test, FakeCluster.worker);
-    const rests = (looks: number) => until(() => state.looks === looks && clock.sleeping === 1);
+    const rests = (looks: number) =>
+      until(() => state.looks === looks && clock.sleeping === 1, 'the rest after that many looks');
     const running = reconciler.run(stop.signal);
     await rests(2); // a change, and a look after it
     await clock.advance(INTERVAL_MS);
@@ -216,7 +217,7 @@ describe('Reconciler', () => {
     const { settings } = state;
     state.settings = undefined;
     reconciler.wake();
-    await until(() => clock.sleeping === 1);
+    await until(() => clock.sleeping === 1, 'the sleep');
     assert.equal(state.looks, 4);
     state.settings = settings;
     reconciler.wake();

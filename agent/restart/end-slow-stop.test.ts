@@ -61,7 +61,7 @@ describe('endingSlowStop', () => {
     server.at(1200, () => server.replace());
     server.at(3000, () => server.die());
     const work = async () => {
-      await until(() => server.nowMs >= 1200);
+      await until(() => server.nowMs >= 1200, '1200 ms of its clock');
       await turns(500);
     };
     assert.deepEqual(await stop(server, () => true, work), []);
@@ -70,14 +70,14 @@ describe('endingSlowStop', () => {
   it('sends nothing when whatever runs it is not stopping it', async () => {
     const server = slowServer();
     let asked = 0;
-    const work = () => until(() => asked > 0);
+    const work = () => until(() => asked > 0, 'the first question');
     assert.deepEqual(await stop(server, () => asked++ < 0, work), []);
   });
 
   it('says so and sends nothing where ss tells no ages', async () => {
     const server = slowServer();
     server.hasSs = false;
-    const work = () => until(() => server.warnings.length > 0);
+    const work = () => until(() => server.warnings.length > 0, 'a warning');
     assert.deepEqual(await stop(server, () => true, work), []);
     assert.match(server.warnings.join(), /ss of iproute2/);
   });

@@ -61,7 +61,7 @@ describe('an API server that is slow to stop, as a unit', () => {
     it(`is left alone when ${title}`, async () => {
       const { server, restart } = slowUnit(state);
       const restarted = restart();
-      await until(() => server.nowMs >= 400);
+      await until(() => server.nowMs >= 400, '400 ms of its clock');
       await turns(500);
       assert.deepEqual(server.signals, []);
       server.die();

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { randomBytes, randomInt } from 'node:crypto';
 import {
   appendFileSync,
   chmodSync,
@@ -15,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { randomOf } from '../../common/random/random-for-tests.ts';
 import { applyChange } from '../apply/apply-change.ts';
 import { componentFolder } from '../layout.ts';
 import { restartUnits } from '../restart/restart-units.ts';
@@ -45,14 +45,15 @@ async function changed() {
 }
 
 describe('undoChange', () => {
-  it('puts back byte for byte whatever the files held, and their modes', async () => {
+  it('puts back byte for byte whatever the files held, and their modes', async (test) => {
+    const random = randomOf(test);
     for (let turn = 0; turn < 15; turn++) {
-      const text = () => randomBytes(randomInt(0, 5000)).toString(randomInt(2) === 0 ? 'base64' : 'latin1');
+      const text = () => random.bytes(random.integer(5000)).toString(random.integer(2) === 0 ? 'base64' : 'latin1');
       const texts: FakeTexts = {
-        environmentBefore: randomInt(4) === 0 ? undefined : text(),
+        environmentBefore: random.integer(4) === 0 ? undefined : text(),
         environmentAfter: text(),
         dropInBefore: text(),
-        mode: [0o600, 0o640, 0o644, 0o400, 0o755][randomInt(5)] ?? 0o600,
+        mode: [0o600, 0o640, 0o644, 0o400, 0o755][random.integer(5)] ?? 0o600,
       };
       const node = await makeNode(parent, texts);
       if (texts.environmentBefore !== undefined) chmodSync(node.at('/etc/kube-mtls/etcd.env'), texts.mode);

@@ -62,7 +62,7 @@ async function judge(
     new AbortController().signal,
   );
   if (running.endless !== undefined) {
-    await until(() => argvs.at(-1)?.at(-1) === running.endless);
+    await until(() => argvs.at(-1)?.at(-1) === running.endless, 'the program that does not end');
     await clock.advance(MINUTE);
   }
   return { ...(await judging), place: argvs.at(-1)?.at(-1) };

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { Component } from '../../common/names/names.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import type { CheckOutcome } from './checks.ts';
-import { noPatience, type Patience, READINESS_MS, retryUntilGood } from './patience.ts';
+import { noPatience, type Patience, READINESS_MS, retryUntilGood, TAKE_UP_MS } from './patience.ts';
 
 const signal = new AbortController().signal;
 
@@ -15,6 +15,17 @@ function attempts(...results: CheckOutcome['result'][]) {
   };
   return { attempt, made: () => made };
 }
+
+describe('patience', () => {
+  it('lasts as long as a component needs on a slow machine until it is ready, or takes new files up', () => {
+    const minutes = Object.fromEntries(Object.entries(READINESS_MS).map(([component, ms]) => [component, ms / 60_000]));
+    assert.deepEqual(minutes, {
+      ...{ etcd: 1, kubelet: 1.5, 'kube-apiserver': 2, 'kube-controller-manager': 1.5 },
+      ...{ 'kube-scheduler': 1.5, 'kube-proxy': 1, admin: 0.5 },
+    });
+    assert.equal(TAKE_UP_MS / 60_000, 2.5);
+  });
+});
 
 describe('retryUntilGood', () => {
   const until = (untilMs: number, hopeless = false): Patience => ({

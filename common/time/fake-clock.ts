@@ -60,7 +60,10 @@ export class FakeClock implements Clock {
   }
 }
 
-/** Lets pending promise callbacks run. */
+/**
+ * Lets pending promise callbacks run. Five turns are enough where all that is waited for comes from memory or from node:sqlite, which
+ * answers at once. Who reads files or sockets between two sleeps has to be waited for by what it does, with until (until-for-tests.ts).
+ */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { randomOf } from '../random/random-for-tests.ts';
 import { keyMatches, parseCertificate, parseCertificates } from './certificate.ts';
 import { loadKey } from './keys.ts';
 import { type Openssl, opensslFolder } from './openssl-for-tests.ts';
@@ -211,12 +211,11 @@ describe('parseCertificate refuses', () => {
     });
   }
 
-  it('whatever bytes, with a refusal and nothing else', () => {
+  it('whatever bytes, with a refusal and nothing else', (test) => {
+    const random = randomOf(test);
     for (let round = 0; round < 2000; round++) {
       const bytes = Buffer.from(der);
-      for (const spot of randomBytes(1 + (round % 5))) {
-        bytes[Math.floor((spot / 256) * bytes.length)] = randomBytes(1).readUInt8();
-      }
+      for (let spot = 0; spot <= round % 5; spot++) bytes[random.integer(bytes.length)] = random.integer(256);
       try {
         parseCertificate(bytes); // its signature is not looked at here, so that it may be taken
       } catch (error) {

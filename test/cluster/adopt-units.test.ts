@@ -154,7 +154,7 @@ function looksInto(adoption: Adoption): void {
     const restartedMs = Date.now();
     // a node stays Ready for 40 s after its kubelet was cut off: what counts is that the leases go on
     for (const lease of ['kube-node-lease/leases/w1', 'kube-system/leases/kube-controller-manager']) {
-      const renewed = async () => Date.parse(await cp1.sh(renewalOf(lease))) > restartedMs;
+      const renewed = async () => Date.parse((await cp1.sh(renewalOf(lease))).trim()) > restartedMs;
       await cp1.until(`${lease} to be renewed`, renewed, 120_000);
     }
     assert.match(await nodes(cp1), / Ready /);

@@ -110,7 +110,7 @@ export function adoptionTests(
           assert.ok(before_.size > 5, 'too few files to be a node of Kubernetes');
           assert.deepEqual(lostFiles(before_, after_), []);
           assert.deepEqual(changedFiles(before_, after_, PKI), []);
-          assert.deepEqual(await oldReferences(host, after_), []);
+          assert.deepEqual(await oldReferences(host, after_, fleet().cluster.components[host.name] ?? []), []);
         }
       },
     );

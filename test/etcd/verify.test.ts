@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { before, describe, it, type TestContext } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
-import type { DetectedEtcd } from '../../agent/detect/detected.ts';
 import { layoutBelow } from '../../agent/layout.ts';
 import { checkCluster } from '../../agent/verify/check-cluster.ts';
 import { checkHandshake } from '../../agent/verify/check-handshake.ts';
-import { detectedApiserver, detectedEtcd } from '../../agent/verify/detected-for-tests.ts';
+import { detectedApiserver } from '../../agent/verify/detected-for-tests.ts';
 import { type EtcdAccess, etcdHealth, listMembers, updateMember } from '../../agent/verify/etcd-members.ts';
 import type { Expectation } from '../../agent/verify/expectation.ts';
 import { noPatience } from '../../agent/verify/patience.ts';
@@ -19,19 +15,10 @@ import { probe } from '../../agent/verify/probe.ts';
 import { verifyOld } from '../../agent/verify/verify-old.ts';
 import { systemClock } from '../../common/time/clock.ts';
 import { makeBaseImage } from '../lab/made-once.ts';
-import { BASE } from '../lab/places.ts';
+import { type Member, type StartMode, startEtcd } from './one-etcd.ts';
 
-/** A real etcd 3.4: the one of the lab's base image, unless told otherwise. */
-const ETCD = process.env.KUBE_MTLS_ETCD ?? join(BASE, 'usr/bin/etcd');
 const deps = { clock: systemClock, probe };
 const signal = new AbortController().signal;
-
-/** A running member. */
-interface Member {
-  folder: string;
-  detected: DetectedEtcd;
-  clientUrl: string;
-}
 
 describe('verification of a real etcd', { timeout: 120_000 }, () => {
   let authority: TestAuthority;
@@ -103,6 +90,13 @@ describe('verification of a real etcd', { timeout: 120_000 }, () => {
     assert.match(lines, /etcd still answered 200 over plaintext/);
   });
 
+  it('fails when it speaks plaintext besides mutual TLS on one port, for that alone', async (test) => {
+    const member = await start(test, 'mutual-and-plaintext');
+    const outcome = await checkHandshake(deps, expectation(member), noPatience, signal);
+    assert.equal(outcome.result, 'failed');
+    assert.match(outcome.summary, /^[^;]*plaintext: etcd still answered 200 over plaintext$/);
+  });
+
   it('fails when its CA file is garbage, although it is up and refuses everybody', async (test) => {
     const member = await start(test, 'garbage-ca');
     const outcome = await checkHandshake(deps, expectation(member), noPatience, signal);
@@ -144,7 +138,7 @@ describe('verification of a real etcd', { timeout: 120_000 }, () => {
     await assert.rejects(updateMember(secureAccess(member), 'abc', urls, signal), { reason: 'not-found' });
     const strange: EtcdAccess = { ...secureAccess(member), tls: { rootsPem: authority.rootsPem, client: undefined } };
     await assert.rejects(listMembers(strange, signal), { reason: 'unavailable', message: /refused by tls-alert/ });
-    const closed = { url: `http://127.0.0.1:${await freePort()}` };
+    const closed = { url: 'http://127.0.0.1:1' };
     await assert.rejects(listMembers(closed, signal), { reason: 'unavailable', message: /unreachable/ });
     assert.equal((await etcdHealth(closed, signal)).healthy, false);
   });
@@ -196,78 +190,6 @@ describe('verification of a real etcd', { timeout: 120_000 }, () => {
     assert.deepEqual(counts(await word('ca.crt', 'client', 'abc')), { confirmations: 0, complaints: 1, notes: 0 });
   });
 });
-
-type StartMode = 'plaintext' | 'tls-only' | 'mutual' | 'garbage-ca';
-
-/** Starts a cluster of one member; it ends with the test. */
-async function startEtcd(
-  test: TestContext,
-  mode: StartMode,
-  leaves: Record<string, TestLeaf>,
-  rootsPem: string,
-): Promise<Member> {
-  const folder = await folderOf(test, leaves);
-  const caFile = join(folder, 'client-ca.crt');
-  await writeFile(caFile, mode === 'garbage-ca' ? 'garbage' : rootsPem);
-  await writeFile(join(folder, 'peer-ca.crt'), rootsPem);
-  const scheme = mode === 'plaintext' ? 'http' : 'https';
-  const clientUrl = `${scheme}://127.0.0.1:${await freePort()}`;
-  const peerUrl = `${scheme}://127.0.0.1:${await freePort()}`;
-  const settings: Record<string, string> = {
-    name: 'cp1',
-    'data-dir': join(folder, 'data'),
-    'listen-client-urls': clientUrl,
-    'advertise-client-urls': clientUrl,
-    'listen-peer-urls': peerUrl,
-    'initial-advertise-peer-urls': peerUrl,
-    'initial-cluster': `cp1=${peerUrl}`,
-    ...(mode === 'plaintext'
-      ? {}
-      : {
-          'cert-file': join(folder, 'server.crt'),
-          'key-file': join(folder, 'server.key'),
-          'peer-cert-file': join(folder, 'peer.crt'),
-          'peer-key-file': join(folder, 'peer.key'),
-          'peer-trusted-ca-file': join(folder, 'peer-ca.crt'),
-          'peer-client-cert-auth': 'true',
-        }),
-    ...(mode === 'mutual' || mode === 'garbage-ca' ? { 'trusted-ca-file': caFile, 'client-cert-auth': 'true' } : {}),
-  };
-  const args = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
-  const child = spawn(ETCD, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  test.after(() => stop(child));
-  await ready(child);
-  return { folder, detected: detectedEtcd(settings), clientUrl };
-}
-
-/** Waits for etcd's own word. */
-function ready(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let log = '';
-    child.on('error', reject);
-    child.on('exit', (code) => reject(new Error(`etcd ended with ${code}: ${log.slice(-2000)}`)));
-    child.stderr?.on('data', (chunk: Buffer) => {
-      log += chunk.toString();
-      if (/ready to serve client requests/.test(log)) resolve();
-    });
-  });
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return;
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  child.kill('SIGTERM');
-  await Promise.race([ended, delay(5000).then(() => child.kill('SIGKILL'))]);
-  await ended;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo; // a TCP server has an address with a port
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 const activeUnit = `ActiveState=active\nSubState=running\nMainPID=7\nInvocationID=${'a'.repeat(32)}\nNRestarts=0\n`;
 

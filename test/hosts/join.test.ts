@@ -1,6 +1,7 @@
 /** Joining with what attackers and tired operators bring, on a real host with the real packages. */
 import assert from 'node:assert/strict';
 import { describe } from 'node:test';
+import { hasIterations } from '../../common/x509/x509-for-tests.ts';
 import { installPackage, joinLine, startServer } from '../lab/fleet.ts';
 import { FleetView } from '../lab/fleet-view.ts';
 import type { Host } from '../lab/host.ts';
@@ -29,6 +30,12 @@ describe('joining a fleet', () => {
       ({ kind }) => kind === 'enrol.refused',
     );
   };
+  /** The refusals after so many, "REASON: MESSAGE". */
+  const refusalsSince = async (count: number) => {
+    const all = await refusals();
+    // the newest comes first
+    return all.slice(0, all.length - count).map(({ reason, message }) => `${reason}: ${message}`);
+  };
 
   step('stops at a wrong pin before the token is sent', async () => {
     const line = await joinLine(server, '--role etcd --node jn');
@@ -38,56 +45,71 @@ describe('joining a fleet', () => {
     assert.deepEqual(await refusals(), [], 'the server heard of a token');
   });
 
-  const tokens: [what: string, prepare: () => Promise<string>, said: RegExp][] = [
+  /** What the caller is told of any token that is not good: the audit alone learns why. */
+  const NOT_VALID = 'the token is not valid: make one with "kube-mtls token create --print-join" on the server';
+  const lineFor = (options = '') => joinLine(server, `--role etcd --node jn ${options}`);
+  const tokens: [what: string, prepare: () => Promise<string>, audit: string, said?: string][] = [
     [
       'a malformed token',
-      async () => (await joinLine(server, '--role etcd --node jn')).replace(/--token \S+/, '--token nonsense'),
-      /token/,
+      async () => (await lineFor()).replace(/--token \S+/, '--token nonsense'),
+      'unauthenticated: the token is malformed',
     ],
     [
       'a wrong secret',
-      async () =>
-        (await joinLine(server, '--role etcd --node jn')).replace(/(--token \w+)\.\w+/, `$1.${'a'.repeat(32)}`),
-      /token/,
+      async () => (await lineFor()).replace(/(--token \w+)\.\w+/, `$1.${'a'.repeat(32)}`),
+      'unauthenticated: the secret of the token is wrong',
     ],
     [
       'a token for another node',
-      () =>
-        joinLine(server, '--role etcd --node other').then((line) =>
-          line.replace('--node-name other', '--node-name jn'),
-        ),
-      /jn/,
+      async () => (await joinLine(server, '--role etcd --node other')).replace('--node-name other', '--node-name jn'),
+      'policy-refused: the token is not for a node called jn: make one with --node jn',
+      'the token is not for a node called jn: make one with --node jn',
     ],
     [
       'a revoked token',
       async () => {
-        const line = await joinLine(server, '--role etcd --node jn');
+        const line = await lineFor();
         await server.sh(`kube-mtls token revoke ${/--token (\w+)\./.exec(line)?.[1]}`);
         return line;
       },
-      /token/,
+      'unauthenticated: the token was revoked',
     ],
-    ['a token from another network', () => joinLine(server, '--role etcd --node jn --network 192.0.2.0/24'), /./],
+    [
+      'a token from another network',
+      () => lineFor('--network 192.0.2.0/24'),
+      'policy-refused: the token may not be used from 10.77.0.42: make one for this network',
+      'the token may not be used from 10.77.0.42: make one for this network',
+    ],
   ];
-  for (const [what, prepare, said] of tokens) {
-    step(`refuses ${what}, tells the audit, and stays up`, async () => {
+  for (const [what, prepare, audit, said = NOT_VALID] of tokens) {
+    step(`refuses ${what}, tells the audit why, and stays up`, async () => {
       const before = (await refusals()).length;
       const result = await join(await prepare());
       assert.equal(result.code, 1, result.stdout);
-      assert.match(result.stderr, said);
-      assert.equal((await refusals()).length, before + 1);
+      assert.equal(result.stderr, `kube-mtls-agent: ${said}\n`);
+      assert.deepEqual(await refusalsSince(before), [audit]);
       assert.equal((await node.run(['systemctl', 'is-active', 'kube-mtls-agent'])).stdout.trim(), 'inactive');
       assert.equal((await server.run(['kube-mtls', 'fleet'])).code, 0);
     });
   }
 
   step('joins once with a token, and refuses it to another key', async () => {
-    const line = await joinLine(server, '--role etcd --node jn');
+    const line = await lineFor();
     const first = await join(line);
     assert.equal(first.code, 0, first.stderr);
+    const before = (await refusals()).length;
     const again = await join(line);
     assert.equal(again.code, 1, 'a used-up token with another key was taken');
+    assert.equal(again.stderr, `kube-mtls-agent: ${NOT_VALID}\n`);
+    assert.deepEqual(await refusalsSince(before), ['unauthenticated: the token is used up']);
     await new FleetView(operator).node('jn');
+  });
+
+  step('keeps the keys of the CAs under 600,000 rounds', async () => {
+    for (const authority of ['fleet', 'kubernetes', 'etcd', 'front-proxy']) {
+      const pem = await server.read(`/var/lib/kube-mtls-server/ca/${authority}.key`);
+      assert.ok(hasIterations(pem, 600_000), authority);
+    }
   });
 
   step('leaves no secret in the journal, in arguments or in files that others can read', async () => {

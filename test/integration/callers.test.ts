@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { generateKey } from '../../common/x509/keys.ts';
 import { createAuthority, newSerial, signCertificate } from '../../common/x509/sign.ts';
 import { NodeRole, Profile } from '../../proto/gen/kubemtls/v1/types_pb.js';
-import { type Clients, csrOf, failureOf, http2BytesFrom, startTestServer, type TestServer } from './server-fixture.ts';
+import { type Clients, csrOf, failureOf, greetOverHttp2, startTestServer, type TestServer } from './server-fixture.ts';
 
 let server: TestServer;
 let admin: Clients;
@@ -16,7 +16,7 @@ after(() => server.close());
 
 describe('callers', () => {
   it('without a certificate get no byte of HTTP/2 from the fleet listener', async () => {
-    assert.equal(await http2BytesFrom(server, undefined), 0);
+    assert.deepEqual(await greetOverHttp2(server, undefined), { kind: 'refused', alert: 'CERTIFICATE_REQUIRED' });
     assert.equal((await failureOf(server.connect(undefined).fleet.getFleetStatus({}))).reason, 'unavailable');
   });
 
@@ -46,11 +46,23 @@ describe('callers', () => {
       },
       stranger,
     );
-    assert.equal(await http2BytesFrom(server, { certPem, keyPem: key.pem }), 0);
+    const greeting = await greetOverHttp2(server, { certPem, keyPem: key.pem });
+    assert.deepEqual(greeting, { kind: 'closed' });
   });
 
   it('with a certificate of the fleet do get bytes', async () => {
-    assert.ok((await http2BytesFrom(server, await server.admin('b1', 'viewer'))) > 0);
+    const greeting = await greetOverHttp2(server, await server.admin('b1', 'viewer'));
+    assert.equal(greeting.kind, 'bytes');
+  });
+
+  it('are told from those who meet no server, or another', async () => {
+    const other = await startTestServer();
+    const { authorities } = server;
+    const mistaken = await greetOverHttp2({ fleetPort: other.fleetPort, authorities }, undefined);
+    assert.ok(mistaken.kind === 'error' && /SELF_SIGNED|UNABLE_TO/.test(mistaken.why), JSON.stringify(mistaken));
+    await other.close();
+    const nobody = await greetOverHttp2({ fleetPort: other.fleetPort, authorities }, undefined);
+    assert.ok(nobody.kind === 'error' && nobody.why.startsWith('ECONNREFUSED'), JSON.stringify(nobody));
   });
 
   it('with the certificate of a worker get nothing of operators, and the refusal is written down', async () => {
@@ -72,7 +84,8 @@ describe('callers', () => {
     const key = await generateKey('ecdsa-p256');
     const requests = [{ profile: Profile.KUBE_APISERVER_KUBELET_CLIENT, csr: csrOf(key) }];
     const { certificates } = await node.certificates.issueCertificates({ requests });
-    assert.equal(await http2BytesFrom(server, { certPem: certificates[0]?.certificatePem ?? '', keyPem: key.pem }), 0);
+    const greeting = await greetOverHttp2(server, { certPem: certificates[0]?.certificatePem ?? '', keyPem: key.pem });
+    assert.deepEqual(greeting, { kind: 'closed' });
   });
 
   it('that are viewers look and do not touch', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { until } from '../../common/time/until-for-tests.ts';
 import {
   AgentMode,
   CheckResult,
@@ -11,7 +12,7 @@ import {
   PageSchema,
   Profile,
 } from '../../proto/gen/kubemtls/v1/types_pb.js';
-import { type Clients, failureOf, startTestServer, type TestServer, until, wishFor } from './server-fixture.ts';
+import { type Clients, failureOf, startTestServer, type TestServer, wishFor } from './server-fixture.ts';
 
 let server: TestServer;
 let admin: Clients;
@@ -185,6 +186,11 @@ describe('queries', () => {
   });
 
   it('page through nodes and filter them', async () => {
+    const session = server.connect(await server.enrol('p1', 'etcd', ['10.1.0.41'])).agent.session();
+    await server.enrol('p2', 'control-plane', ['10.1.0.42']);
+    const etcd = { component: Component.ETCD, state: ComponentState.DETECTED };
+    session.write({ message: { case: 'hello', value: { mode: AgentMode.ENFORCE, components: [etcd] } } });
+    await until(async () => (await admin.fleet.getNode({ name: 'p1' })).components.length === 1, 'what p1 says');
     const all = (await admin.fleet.listNodes({})).nodes.map((it) => it.name);
     const paged: string[] = [];
     let pageToken = '';
@@ -194,12 +200,15 @@ describe('queries', () => {
       pageToken = answer.nextPageToken;
     } while (pageToken !== '');
     assert.deepEqual(paged, all);
+    assert.ok(['p1', 'p2'].every((name) => all.includes(name)));
     const planes = await admin.fleet.listNodes({ role: NodeRole.CONTROL_PLANE });
-    assert.ok(planes.nodes.length > 0 && planes.nodes.every((it) => it.role === NodeRole.CONTROL_PLANE));
-    const verified = await admin.fleet.listNodes({ componentState: ComponentState.VERIFIED });
+    assert.ok(
+      planes.nodes.some((it) => it.name === 'p2') && planes.nodes.every((it) => it.role === NodeRole.CONTROL_PLANE),
+    );
+    const detected = await admin.fleet.listNodes({ componentState: ComponentState.DETECTED });
     assert.deepEqual(
-      verified.nodes.map((it) => it.name),
-      ['s1'],
+      detected.nodes.map((it) => it.name),
+      ['p1'],
     );
   });
 

@@ -3,9 +3,12 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fromJson } from '@bufbuild/protobuf';
+import { systemClock } from '../../common/time/clock.ts';
+import { until } from '../../common/time/until-for-tests.ts';
 import { GetFleetStatusResponseSchema } from '../../proto/gen/kubemtls/v1/fleet_pb.js';
 import { AgentMode, CheckKind, CheckResult, Component, ComponentState } from '../../proto/gen/kubemtls/v1/types_pb.js';
-import { startTestServer, type TestServer, until } from './server-fixture.ts';
+import { runCommandLine } from '../../server/cli/run-command-line.ts';
+import { startTestServer, type TestServer } from './server-fixture.ts';
 
 const main = join(import.meta.dirname, '../../server/cli/main.ts');
 let server: TestServer;
@@ -140,6 +143,29 @@ describe('kube-mtls', () => {
     ['no server there', ['--server', '127.0.0.1:1', 'fleet'], /ECONNREFUSED[\s\S]*is kube-mtls-server running there/],
     ['no credentials', ['--credentials', '/nowhere', 'fleet'], /cannot read \/nowhere\/ca.crt.*--credentials/],
   ];
+  it('is a program that prints to its outputs, and ends with a status', async () => {
+    const rows: [args: string[], code: number, stdout: RegExp, stderr: RegExp][] = [
+      [['nodes', '-o', 'json'], 0, /^\{\n {2}"nodes": \[[\s\S]*\}\n$/, /^$/],
+      [['node', 'nobody'], 1, /^$/, /^kube-mtls: there is no node nobody; /],
+      [['token', 'create', '--role', 'boss'], 1, /^$/, /^error: option '--role <role>' argument 'boss' is invalid/],
+    ];
+    for (const [args, code, stdout, stderr] of rows) {
+      const ended = await program(...args);
+      assert.equal(ended.code, code, args.join(' '));
+      assert.match(ended.stdout, stdout);
+      assert.match(ended.stderr, stderr);
+    }
+  });
+
+  it('prints its help and its version without a server', async () => {
+    const help = await cli('token', '--help');
+    assert.deepEqual([help.code, help.stderr], [0, '']);
+    assert.match(help.stdout, /^Usage: kube-mtls token [\s\S]*--credentials <folder>/);
+    const nothing = await cli();
+    assert.deepEqual([nothing.code, nothing.stdout], [1, '']);
+    assert.match(nothing.stderr, /^Usage: kube-mtls /);
+  });
+
   for (const [what, args, message] of mistakes) {
     it(`says what to do about ${what}, and fails`, async () => {
       const { code, stdout, stderr } = await cli(...args);
@@ -150,11 +176,36 @@ describe('kube-mtls', () => {
   }
 });
 
-function cli(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const place = ['--server', `127.0.0.1:${server.fleetPort}`, '--credentials', server.adminFolder];
+interface Ended {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** In this process: to start one takes a second, and there are many. */
+async function cli(...args: string[]): Promise<Ended> {
+  let [stdout, stderr] = ['', ''];
+  const code = await runCommandLine([...place(), ...args], {
+    clock: systemClock,
+    writeOut: (text) => {
+      stdout += text;
+    },
+    writeErr: (text) => {
+      stderr += text;
+    },
+  });
+  return { code, stdout, stderr };
+}
+
+/** In a process of its own, as operators do. */
+function program(...args: string[]): Promise<Ended> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [main, ...place, ...args], (error, stdout, stderr) => {
+    execFile(process.execPath, [main, ...place(), ...args], (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr });
     });
   });
+}
+
+function place(): string[] {
+  return ['--server', `127.0.0.1:${server.fleetPort}`, '--credentials', server.adminFolder];
 }

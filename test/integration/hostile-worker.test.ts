@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { type Clock, systemClock } from '../../common/time/clock.ts';
+import { until } from '../../common/time/until-for-tests.ts';
 import { Component, ComponentState, type Permit } from '../../proto/gen/kubemtls/v1/types_pb.js';
-import { type Clients, failureOf, startTestServer, type TestServer, until } from './server-fixture.ts';
+import { type Clients, failureOf, startTestServer, type TestServer } from './server-fixture.ts';
 
 const TTL_MS = 30_000;
 const MAX_AGE_MS = 300_000;

@@ -3,7 +3,8 @@ import { type ExecException, execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { startTestServer, type TestServer, until } from './server-fixture.ts';
+import { until } from '../../common/time/until-for-tests.ts';
+import { startTestServer, type TestServer } from './server-fixture.ts';
 
 const run = promisify(execFile);
 const buf = join(import.meta.dirname, '../../node_modules/.bin/buf');

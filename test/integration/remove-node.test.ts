@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { AppError } from '../../common/errors/app-error.ts';
+import { until } from '../../common/time/until-for-tests.ts';
 import { generateKey } from '../../common/x509/keys.ts';
 import {
   AgentMode,
@@ -11,16 +12,7 @@ import {
   NodeRole,
   RotationPhase,
 } from '../../proto/gen/kubemtls/v1/types_pb.js';
-import {
-  bearer,
-  type Clients,
-  csrOf,
-  failureOf,
-  startTestServer,
-  type TestServer,
-  until,
-  wishFor,
-} from './server-fixture.ts';
+import { bearer, type Clients, csrOf, failureOf, startTestServer, type TestServer, wishFor } from './server-fixture.ts';
 
 describe('a node that is removed', () => {
   let server: TestServer;

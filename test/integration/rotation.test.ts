@@ -1,6 +1,7 @@
 /** The change of roots over the wire: what nodes are given in each phase, and when the next may begin. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { until } from '../../common/time/until-for-tests.ts';
 import { parseCertificate, parseCertificates } from '../../common/x509/certificate.ts';
 import {
   AgentMode,
@@ -10,7 +11,7 @@ import {
   Profile,
   RotationPhase,
 } from '../../proto/gen/kubemtls/v1/types_pb.js';
-import { type Clients, failureOf, startTestServer, type TestServer, until, wishFor } from './server-fixture.ts';
+import { type Clients, failureOf, startTestServer, type TestServer, wishFor } from './server-fixture.ts';
 
 describe('a change of the kubernetes root', () => {
   let server: TestServer;

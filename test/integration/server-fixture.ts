@@ -211,30 +211,47 @@ export async function failureOf(call: Promise<unknown>): Promise<AppError> {
   throw error;
 }
 
-/** Waits until it is so; the limit only matters when the test fails. */
-export async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const endMs = Date.now() + 10_000;
-  while (!(await isSo())) {
-    if (Date.now() > endMs) throw new Error(`it did not happen: ${what}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
+/** What a raw TLS client meets that speaks HTTP/2 to the fleet listener. */
+export type Http2Greeting =
+  /** So many bytes of HTTP/2. */
+  | { kind: 'bytes'; count: number }
+  /** An alert of TLS: OpenSSL ended the handshake, as for a client without a certificate. */
+  | { kind: 'refused'; alert: string }
+  /** The connection ended after a handshake, without an alert and without a byte: Node.js looks at a certificate only then. */
+  | { kind: 'closed' }
+  /** Anything else: nobody listens, or the client does not trust the server. */
+  | { kind: 'error'; why: string };
 
-/** Bytes of HTTP/2 that the fleet listener sends to a raw TLS client. */
-export function http2BytesFrom(server: TestServer, credentials: Credentials | undefined): Promise<number> {
+/** Greets the fleet listener of a server, whose roots are trusted, over TLS. */
+export function greetOverHttp2(
+  { fleetPort, authorities }: Pick<TestServer, 'fleetPort' | 'authorities'>,
+  credentials: Credentials | undefined,
+): Promise<Http2Greeting> {
   return new Promise((resolve) => {
+    let isSecure = false;
     const socket = connect({
       host: '127.0.0.1',
-      port: server.fleetPort,
-      ca: server.authorities.rootsPem('fleet'),
+      port: fleetPort,
+      ca: authorities.rootsPem('fleet'),
       ALPNProtocols: ['h2'],
       ...(credentials === undefined ? {} : { cert: credentials.certPem, key: credentials.keyPem }),
     });
-    socket.on('secureConnect', () => socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0'));
-    socket.on('error', () => {}); // closed by the server is what is expected
-    socket.on('close', () => resolve(0));
+    socket.on('secureConnect', () => {
+      isSecure = true;
+      socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0');
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      // with TLS 1.3 the client is done before the server has looked at its certificate
+      const alert = /^ERR_SSL_TLSV1_ALERT_(\w+)$|^ERR_SSL_(?:TLSV13|SSLV3)_ALERT_(\w+)$/.exec(error.code ?? '');
+      if (isSecure && alert !== null) resolve({ kind: 'refused', alert: alert[1] ?? alert[2] ?? '' });
+      else if (isSecure && ['ECONNRESET', 'EPIPE'].includes(error.code ?? '')) resolve({ kind: 'closed' });
+      else resolve({ kind: 'error', why: `${error.code}: ${error.message}` });
+    });
+    socket.on('close', () =>
+      resolve(isSecure ? { kind: 'closed' } : { kind: 'error', why: 'closed in the handshake' }),
+    );
     socket.on('data', (data: Buffer) => {
-      resolve(data.length);
+      resolve({ kind: 'bytes', count: data.length });
       socket.destroy();
     });
   });

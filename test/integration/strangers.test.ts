@@ -5,11 +5,12 @@ import type { Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { status } from '@grpc/grpc-js';
+import { until } from '../../common/time/until-for-tests.ts';
 import { generateKey } from '../../common/x509/keys.ts';
 import { SessionRequestSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { EnrollNodeRequestSchema } from '../../proto/gen/kubemtls/v1/enrollment_pb.js';
 import { AgentMode, NodeRole } from '../../proto/gen/kubemtls/v1/types_pb.js';
-import { type Clients, type Credentials, csrOf, startTestServer, type TestServer, until } from './server-fixture.ts';
+import { type Clients, type Credentials, csrOf, startTestServer, type TestServer } from './server-fixture.ts';
 import {
   beginCall,
   callAndGoodbye,

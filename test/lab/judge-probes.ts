@@ -9,8 +9,13 @@ import type { Restarts } from './restart-windows.ts';
 export interface ProbeLimits {
   /** Every client was answered more often than that, else nothing is proven. */
   answered: number;
-  /** The longest absence of the API server for one planned restart, milliseconds. */
+  /** The longest absence of the API server for one planned restart, milliseconds, where it starts within {@link startMs}. */
   outageMs: number;
+  /**
+   * How long an API server needs from its start to its first answer on an idle machine, milliseconds. Where one needs longer in this run,
+   * what is promised stretches by as much.
+   */
+  startMs: number;
   /** The greatest age of a lease, milliseconds: the controller manager takes a node for gone after it (--node-monitor-grace-period). */
   leaseMs: number;
 }
@@ -33,6 +38,8 @@ interface Rule {
   most: number;
 }
 
+/** A machine that is slower than that proves nothing. */
+const MOST_SLOWNESS = 4;
 /** A prober calls five times a second. */
 const CALLS_A_SECOND = 5;
 /** Two turns of the prober: how exactly it knows the time of anything. */
@@ -70,7 +77,8 @@ const MOST_CUT = 2;
  *
  * @param restarts what was planned: each restart of the API server or of its etcd explains one outage
  */
-export function judgeProbes(report: ProbeReport, restarts: Restarts, limits: ProbeLimits): ProbeJudgement {
+export function judgeProbes(report: ProbeReport, restarts: Restarts, promised: ProbeLimits): ProbeJudgement {
+  const limits = stretched(promised, slownessOf(report.outages, restarts, promised.startMs));
   const complaints: string[] = [];
   const forgiven: string[] = [];
   const { explained, unexplained } = matchOutages(report.outages, [...restarts.apiServer, ...restarts.etcd]);
@@ -78,7 +86,9 @@ export function judgeProbes(report: ProbeReport, restarts: Restarts, limits: Pro
     complaints.push(`the API server was away ${spanText(outage)}, and no restart explains it`);
   for (const outage of report.outages) {
     if (lengthOf(outage) <= limits.outageMs) continue;
-    complaints.push(`the API server was away ${spanText(outage)}: longer than ${limits.outageMs / 1000} s`);
+    complaints.push(
+      `the API server was away ${spanText(outage)}: longer than ${(limits.outageMs / 1000).toFixed(1)} s`,
+    );
   }
   const rules = rulesOf(explained, restarts, limits);
   for (const [client, count] of Object.entries(report.clients)) {
@@ -107,7 +117,21 @@ export function judgeRefusals({ clients }: ProbeReport, limits: Pick<ProbeLimits
   const noRestarts = { apiServer: [], etcd: [], kubelet: [] };
   const withoutAway = Object.entries(clients).map(([client, count]) => [client, { ...count, away: [] }]);
   const report = { clients: Object.fromEntries(withoutAway), outages: [] };
-  return judgeProbes(report, noRestarts, { ...limits, outageMs: 0 }).complaints;
+  return judgeProbes(report, noRestarts, { ...limits, outageMs: 0, startMs: 1 }).complaints;
+}
+
+/** How many times as long as on an idle machine the slowest API server of a planned restart needed to start; from 1 to {@link MOST_SLOWNESS}. */
+function slownessOf(outages: readonly Span[], { apiServer }: Restarts, startMs: number): number {
+  const starts = outages.flatMap(({ fromMs, untilMs }) =>
+    apiServer
+      .filter(({ restartedMs }) => restartedMs >= fromMs && restartedMs <= untilMs)
+      .map(({ restartedMs }) => untilMs - restartedMs),
+  );
+  return Math.min(MOST_SLOWNESS, Math.max(1, ...starts.map((start) => start / startMs)));
+}
+
+function stretched({ outageMs, leaseMs, ...others }: ProbeLimits, slowness: number): ProbeLimits {
+  return { ...others, outageMs: outageMs * slowness, leaseMs: leaseMs * slowness };
 }
 
 function rulesOf(outages: readonly Span[], { etcd, kubelet }: Restarts, { outageMs }: ProbeLimits): Rule[] {

@@ -23,7 +23,7 @@ describe('old references', () => {
   it('are lines of configurations, and of kubeconfigs that embed what they should name, or name what they should embed', () => {
     const file = (path: string, kind: FileEntry['kind'], ...content: string[]) =>
       [path, { path, kind, content }] as const;
-    const [client, embedded] = ['client-certificate', 'CN=kubernetes-admin by CN=kubernetes #0a1b2c3d'];
+    const [client, embedded] = ['client-certificate', 'CN=kubernetes-admin by CN=kubernetes #0'];
     const files = new Map([
       file(
         '/var/lib/kubelet/config.yaml',
@@ -38,9 +38,10 @@ describe('old references', () => {
         `certificate-authority ${embedded}`,
       ),
       file('/etc/kubernetes/admin.conf', 'kubeconfig', `${client} ${embedded}`, `certificate-authority ${OURS}/ca.crt`),
+      file('/etc/kubernetes/scheduler.conf', 'kubeconfig', `${client} ${embedded}`),
       file(`${PKI}/ca.crt`, 'certificates', 'CN=kubernetes by itself #00'),
     ]);
-    assert.deepEqual(oldLines(files), [
+    assert.deepEqual(oldLines(files, ['kubelet']), [
       `/var/lib/kubelet/config.yaml: clientCAFile: ${PKI}/ca.crt`,
       `/etc/kubernetes/kubelet.conf: certificate-authority ${embedded}`,
       `/etc/kubernetes/admin.conf: certificate-authority ${OURS}/ca.crt`,

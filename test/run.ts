@@ -21,12 +21,11 @@ Without a name npm test runs what proves the product in a quarter of an hour, an
   cluster       real Kubernetes clusters (the first time it is built from Debian's source: six minutes more)
   hosts/join    one file of these two
 
-  --labs N      labs that run beside each other (default: as many as processors, at most 4)
+  --labs N      labs that run beside each other (default: one for two processors, and in full twice as many)
 `;
 
 /** Debian packages that the tests call by name; test hosts install what they need themselves. */
 const TOOLS = ['openssl', 'lintian', 'binutils', 'xz-utils', 'git', 'patch', 'util-linux'];
-const MOST_LABS = 4;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 const { values, positionals } = parseArgs({
@@ -42,7 +41,8 @@ if (values.help === true) {
   console.log(HELP);
 } else {
   try {
-    const labs = Number(values.labs ?? Math.min(MOST_LABS, availableParallelism()));
+    const pairs = Math.max(1, Math.floor(availableParallelism() / 2));
+    const labs = Number(values.labs ?? (values.full === true ? 2 * pairs : pairs));
     if (!(labs >= 1)) throw new Error('--labs is not a number from 1');
     await run(planRun(positionals, values.full === true, labs));
   } catch (error) {

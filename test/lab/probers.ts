@@ -10,7 +10,7 @@ import { restartsOf } from './restart-windows.ts';
 /** How long an API server may be away for one restart: one that kubelet starts waits for kubelet twice, for its end and for its beginning. */
 const OUTAGE_MS = { units: 10_000, 'static-pods': 20_000 } as const;
 /** kube-apiserver v1.20.2 on an idle machine of two processors: 6.7 to 7.2 s (test/cluster/slow-stop.test.ts prints it). */
-const START_MS = 7500;
+const START_MS = 6700;
 /** kube-controller-manager's --node-monitor-grace-period. */
 const LEASE_MS = 40_000;
 /** Calls five times a second, each with its own time to wait for an answer. */

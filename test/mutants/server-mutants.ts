@@ -125,7 +125,7 @@ export const serverMutants: readonly Mutant[] = [
   {
     id: 'M10',
     file: 'server/permit/rules.ts',
-    find: 'row.online && DISTURBED.includes(row.state)',
+    find: '(row.online || situation.mayComeBack(row.node, component)) && DISTURBED.includes(row.state)',
     replace: 'DISTURBED.includes(row.state)',
     tests: PERMITS,
   },

@@ -3,8 +3,10 @@
 /** The nodes. */
 export class Disturbances {
   readonly #now = new Set<string>();
+  /** Those whose change restarted something: a live one, which disturbs nobody, takes no place of the share. */
+  readonly #restarted = new Set<string>();
   readonly #counts = new Map<string, number>();
-  /** The most at once since it was set to 0. */
+  /** The most whose change restarted something at once, since it was set to 0. */
   most = 0;
 
   /** Takes what an agent logged. */
@@ -12,9 +14,15 @@ export class Disturbances {
     if (message === 'change applied') {
       this.#now.add(node);
       this.#counts.set(node, (this.#counts.get(node) ?? 0) + 1);
-      this.most = Math.max(this.most, this.#now.size);
     }
-    if (message === 'change kept' || message === 'change undone') this.#now.delete(node);
+    if (message === 'unit restarted') {
+      this.#restarted.add(node);
+      this.most = Math.max(this.most, this.#restarted.size);
+    }
+    if (message === 'change kept' || message === 'change undone') {
+      this.#now.delete(node);
+      this.#restarted.delete(node);
+    }
   }
 
   /** Those in the middle of a change. */

@@ -17,7 +17,8 @@ export async function assertOld(cp1: Host): Promise<void> {
     `openssl s_client -connect ${cp1.ip}:6443 </dev/null 2>/dev/null | openssl x509 -noout -serial`,
   );
   assert.equal(served, await cp1.sh('openssl x509 -noout -serial -in /etc/kubernetes/pki/apiserver.crt'));
-  assert.match(await nodes(cp1), / Ready /);
+  // while etcd was refusing everybody no kubelet could renew its lease; it tells of itself every ten seconds
+  await cp1.until('the node to be Ready', async () => (await nodes(cp1)).includes(' Ready '));
   const ours = 'ls /etc/systemd/system/*.d/50-kube-mtls.conf /etc/kube-mtls/etcd.env';
   assert.equal((await cp1.run(['bash', '-c', ours])).code, 2);
 }

@@ -66,6 +66,24 @@ describe('what is promised on a machine that is busy', () => {
     assert.match(judge(112, 108).join(), /for 12\.0 s: longer than 10\.0 s/);
   });
 
+  it('is twice as much where etcd is restarted in the same absence', () => {
+    const both = (until: number) => {
+      const window = { ...span(100, until), restartedMs: at(until - 5) };
+      const seen = report('kubectl', {}, [span(100, until)]);
+      return judgeProbes(seen, { apiServer: [window], etcd: [window], kubelet: [] }, limits).complaints;
+    };
+    assert.deepEqual(both(120), []);
+    assert.equal(both(120.1).length, 1);
+  });
+
+  it('leaves the lease of a leader as old as 40 s and the time without an API server, and no other', () => {
+    const complaintsOf = (client: string, oldestMs: number) =>
+      judgeProbes(report(client, { oldestMs }, [span(100, 104)]), restarts, limits).complaints;
+    assert.deepEqual(complaintsOf('controller manager lease', 44_000), []);
+    assert.equal(complaintsOf('controller manager lease', 44_001).length, 1);
+    assert.equal(complaintsOf('kubelet lease', 40_001).length, 1);
+  });
+
   it('stretches to four times at most', () => {
     assert.match(judge(400, 105).join(), /for 300\.0 s: longer than 40\.0 s/);
   });
@@ -156,7 +174,7 @@ describe('what clients met while a cluster was changed', () => {
     const refused = Array.from({ length: 1000 }, (_, index) => missed(UNAUTHORIZED, 100 + index * 0.3));
     const { complaints } = judgeProbes(report('kubectl', { refused }, [span(100, 400)]), restarts, limits);
     assert.equal(complaints.length, 1001);
-    assert.match(complaints[0] ?? '', /^the API server was away 00:01:40\.000Z for 300\.0 s: longer than 40\.0 s$/);
+    assert.match(complaints[0] ?? '', /^the API server was away 00:01:40\.000Z for 300\.0 s: longer than 80\.0 s$/);
   });
 
   it('does not forgive an absence that is a little too long', () => {

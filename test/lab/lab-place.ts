@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { removeCgroups } from './cgroups.ts';
 import { ENDS_WITH_US, firstOutput, isLocked } from './machine-lock.ts';
 import { LAB } from './places.ts';
 
@@ -44,7 +45,7 @@ export async function takeLabPlace(): Promise<LabPlace> {
     }
     keeper.stdout?.destroy();
     keeper.unref();
-    await rm(folder, { recursive: true, force: true });
+    await removeLeftovers(folder);
     await mkdir(folder);
     return { folder, pid: keeper.pid ?? 0, release: () => release(keeper, folder) };
   }
@@ -55,7 +56,7 @@ export async function takeLabPlace(): Promise<LabPlace> {
 export async function clearLeftovers(): Promise<string[]> {
   const removed: string[] = [];
   for (const folder of await placesThat((locked) => !locked)) {
-    await rm(folder, { recursive: true, force: true });
+    await removeLeftovers(folder);
     removed.push(folder);
   }
   return removed;
@@ -91,5 +92,10 @@ async function release(keeper: ChildProcess, folder: string): Promise<void> {
   keeper.ref();
   keeper.kill('SIGKILL');
   if (keeper.exitCode === null && keeper.signalCode === null) await ended;
+  await removeLeftovers(folder);
+}
+
+async function removeLeftovers(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
+  await removeCgroups(folder);
 }

@@ -10,6 +10,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runChecked, runCommand } from '../../common/run/command.ts';
+import { inCgroupsOf, removeCgroups } from './cgroups.ts';
 import { keepEvidence } from './evidence.ts';
 import { Host } from './host.ts';
 import { type LabPlace, takeLabPlace } from './lab-place.ts';
@@ -197,7 +198,8 @@ export class Lab {
       ...[`--bind-ro=${DIST}:/opt/dist`, `--bind-ro=${IMAGES}:/opt/images`],
       `--network-namespace-path=/run/netns/${name}`,
     ];
-    const [program, ...words] = [...ENDS_WITH_US, 'nsenter', '-t', String(this.#place.pid), '-m', ...nspawn] as const;
+    const inPlace = ['nsenter', '-t', String(this.#place.pid), '-m', ...inCgroupsOf(this.#place.folder, name)];
+    const [program, ...words] = [...ENDS_WITH_US, ...inPlace, ...nspawn] as const;
     const console = openSync(join(folder, 'console.log'), 'w');
     const child = spawn(program, words, {
       detached: true, // a session of its own: Ctrl-C reaches us, and we power it off
@@ -222,6 +224,7 @@ export class Lab {
     ] as const) {
       await this.#run(argv);
     }
+    await removeCgroups(this.#place.folder, name);
   }
 }
 

@@ -1,5 +1,6 @@
 /** The SQLite database below the store: opened, migrated, and every step of it atomic and durable. */
-import { chmodSync, closeSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { AppError, messageOf } from '../../common/errors/app-error.ts';
 import { migrations } from './schema.ts';
@@ -14,13 +15,16 @@ export interface SqliteEngine {
   close(): Promise<void>;
 }
 
+/** SQLite makes its shared memory in steps of 32 KiB. */
+const LEAST_ROOM_BYTES = 64 * 1024;
+
 /**
  * Opens or makes the database (":memory:" keeps it nowhere, for tests); its file is the owner's alone (0600), and SQLite gives its journals the same mode and owner.
  *
  * @throws AppError unavailable when it cannot be opened, or was written by a newer version
  */
 export function openSqliteEngine(path: string): SqliteEngine {
-  return translated(`cannot open the store ${path}`, () => {
+  return translated(path, `cannot open the store ${path}`, () => {
     if (path !== ':memory:') {
       closeSync(openSync(path, 'a', 0o600));
       chmodSync(path, 0o600);
@@ -39,8 +43,8 @@ export function openSqliteEngine(path: string): SqliteEngine {
         statement.setAllowUnknownNamedParameters(true); // a record may carry more than its table keeps
         return statement;
       },
-      read: async (step) => translated('the store cannot be read', step),
-      write: async (step) => translated('the store cannot be written', () => inTransaction(database, step)),
+      read: async (step) => translated(path, 'the store cannot be read', step),
+      write: async (step) => translated(path, 'the store cannot be written', () => inTransaction(database, step)),
       close: async () => {
         if (database.isOpen) database.close();
       },
@@ -77,13 +81,26 @@ function inTransaction<T>(database: DatabaseSync, step: () => T): T {
 }
 
 /** Failures of SQLite and of files become 'unavailable'; refusals and bugs stay as they are. */
-function translated<T>(what: string, step: () => T): T {
+function translated<T>(path: string, what: string, step: () => T): T {
   try {
     return step();
   } catch (error) {
     const fromBelow =
       error instanceof Error && 'code' in error && /^(ERR_SQLITE|ERR_INVALID_STATE|E[A-Z]+$)/.test(String(error.code));
     if (!fromBelow) throw error;
-    throw new AppError('unavailable', `${what}: ${messageOf(error)}`, { cause: error });
+    throw new AppError('unavailable', `${what}: ${messageOf(error)}${lackOfRoom(path)}`, { cause: error });
+  }
+}
+
+/** What to do when the disk is full; '' when it is not. SQLite calls it "disk I/O error" where the room for its shared memory lacks. */
+function lackOfRoom(path: string): string {
+  if (path === ':memory:') return '';
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return bavail * bsize < LEAST_ROOM_BYTES
+      ? '; the disk with the store of the CA server is full: make room on it'
+      : '';
+  } catch {
+    return ''; // the folder is not there: that was said already
   }
 }

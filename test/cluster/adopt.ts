@@ -11,6 +11,7 @@ import { logLoudly } from '../lab/log-loudly.ts';
 import { oldReferences } from '../lab/old-references.ts';
 import type { ProbeReport } from '../lab/probe-clients.ts';
 import { assertServed, probeTable, startProbers } from '../lab/probers.ts';
+import { assertStillGood, type Published, readPublished } from '../lab/published.ts';
 import type { LabSteps } from '../lab/steps.ts';
 import { assertNothingLeft, assertVerified } from './verified.ts';
 
@@ -65,11 +66,14 @@ export function adoptionTests(
     const adoption: Adoption = { fleet, step, joined };
     /** Files before anything of ours was there, by host. */
     let filesBefore: ReadonlyMap<string, ReadonlyMap<string, FileEntry>>;
+    /** What pods and nodes were given before. */
+    let published: Published | undefined;
     /** What clients met while it was changed. */
     let report: ProbeReport | undefined;
 
     prepare(async () => {
       filesBefore = new Map(fleet().cluster.hosts.map(({ host }) => [host.name, listFiles(host)]));
+      published = await readPublished(fleet().cluster.controlPlane);
     });
 
     /** Files of a host before anything of ours was there, and now. */
@@ -131,6 +135,10 @@ export function adoptionTests(
         assert.deepEqual(after_.get(file), before_.get(file));
       }
     });
+
+    step('leaves tokens of service accounts good, and what the cluster publishes as it was', () =>
+      assertStillGood(fleet().cluster.controlPlane, published ?? assert.fail('nothing was published')),
+    );
 
     step('finds nothing wrong in the logs of the healthy cluster under load', async () => {
       const { cluster, operator } = fleet();

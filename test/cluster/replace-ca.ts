@@ -10,6 +10,7 @@ import { joinNode } from '../lab/fleet.ts';
 import type { Lab } from '../lab/lab.ts';
 import type { ProbeReport } from '../lab/probe-clients.ts';
 import { assertServed, probeTable, startProbers } from '../lab/probers.ts';
+import { assertMoved, type Published, readPublished } from '../lab/published.ts';
 import { PHASES, RootChange } from '../lab/root-change.ts';
 import { assertNewCaAlone } from './verified.ts';
 
@@ -22,11 +23,13 @@ export function replaceCaTests(name: string, start: (lab: Lab, say: (text: strin
   describe(`replacing the CAs of ${name}`, () => {
     const { fleet, say, step, atEnd } = stepsOnCluster(start, { trustOld: '/etc/kubernetes/pki' });
     let probers: Beside<ProbeReport> | undefined;
+    let published: Published | undefined;
     atEnd(() => probers?.stop().catch(() => undefined));
 
     const moved = async () => {
       const { cluster, operator, view } = fleet();
       const files = new Map(cluster.hosts.map(({ host }) => [host.name, listFiles(host)]));
+      published = await readPublished(cluster.controlPlane);
       probers = startProbers(cluster);
       for (const { host, role } of cluster.hosts) await joinNode(cluster.controlPlane, host, { role });
       const change = new RootChange(operator, say);
@@ -52,5 +55,9 @@ export function replaceCaTests(name: string, start: (lab: Lab, say: (text: strin
     step('goes through trust, reissue and drop, and nobody is refused', moved, { mostMs: PHASE_MS * 3 });
 
     step('serves and trusts the new CA alone', () => assertNewCaAlone(fleet().cluster));
+
+    step('leaves tokens of service accounts good, and gives pods the new root', () =>
+      assertMoved(fleet().cluster.controlPlane, published ?? assert.fail('nothing was published')),
+    );
   });
 }

@@ -2,7 +2,8 @@
  * A cgroup of its own for each host of a lab, in every hierarchy. systemd removes and kills what it finds below the cgroup that it
  * takes for the root: two hosts in one cgroup remove and kill each other's services.
  */
-import { readdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { runCommand } from '../../common/run/command.ts';
 
@@ -28,6 +29,16 @@ exec "$@"`;
 /** Words before a command that let it run in the cgroups of a host; `labFolder` tells which lab it belongs to. */
 export function inCgroupsOf(labFolder: string, host: string): string[] {
   return ['bash', '-euc', ENTER, 'enter-cgroups', ROOT, basename(labFolder), host];
+}
+
+/** Lets a host use so much of one processor, 0.2 for a fifth; of a second it has its share in ten pieces. */
+export async function limitProcessor(labFolder: string, host: string, share: number): Promise<void> {
+  const periodUs = 100_000;
+  const quotaUs = Math.round(share * periodUs);
+  const own = (hierarchy: string, file: string) => join(ROOT, hierarchy, ALL, basename(labFolder), host, file);
+  const old = own('cpu', 'cpu.cfs_quota_us');
+  if (existsSync(old)) await writeFile(old, String(quotaUs));
+  else await writeFile(own('.', 'cpu.max'), `${quotaUs} ${periodUs}`);
 }
 
 /**

@@ -92,6 +92,7 @@ describe('what is promised on a machine that is busy', () => {
 describe('what clients met while a cluster was changed', () => {
   const forgiven: [what: string, client: string, kind: 'away' | 'refused', calls: Missed[]][] = [
     ['nobody listens in an outage', 'kubectl', 'away', [missed(REFUSED, 100.5), missed(REFUSED, 103.9)]],
+    ['the port is closed meanwhile', 'kubectl', 'away', [missed('connect ECONNRESET 10.77.0.10:6443', 100.1)]],
     ['a call hangs that began before the outage', 'kubectl', 'away', [missed('no answer in time', 98, 101)]],
     ['a call is cut as the API server ends', 'kubectl', 'away', [missed('socket hang up', 99.9, 100.1)]],
     ['an API server shuts down', 'kubectl', 'away', [missed(status(503, 'apiserver is shutting down'), 100)]],

@@ -50,9 +50,9 @@ const CALLS_A_SECOND = 5;
 /** Two turns of the prober: how exactly it knows the time of anything. */
 const MARGIN_MS = 400;
 
-/** A server that is not there, or that ends with calls under way. */
+/** A server that is not there, or that ends with calls under way; it resets a connection that waits to be taken as it closes its port. */
 const NOBODY =
-  /^(?:connect ECONNREFUSED|(?:read|write) (?:ECONNRESET|EPIPE)|socket hang up|no answer in time|.*before secure TLS connection)/;
+  /^(?:connect (?:ECONNREFUSED|ECONNRESET)|(?:read|write) (?:ECONNRESET|EPIPE)|socket hang up|no answer in time|.*before secure TLS connection)/;
 /** An API server that is not ready says so itself, or waits in vain for its etcd. */
 const NOT_READY =
   /^50[034] .*(?:connect: connection refused|transport is closing|context deadline exceeded|request timed out|Timeout: request did not complete|shutting down|not ready|"reason":"(?:ServiceUnavailable|Timeout)")/s;

@@ -2,7 +2,7 @@
  * Test hosts: systemd-nspawn containers that boot a real systemd with its own journal, host name, network namespace and address. Several
  * labs can be on one machine: each has networks and mounts of its own, so all of them use the same names and addresses.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -10,11 +10,12 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runChecked, runCommand } from '../../common/run/command.ts';
-import { inCgroupsOf, removeCgroups } from './cgroups.ts';
+import { inCgroupsOf, limitProcessor, removeCgroups } from './cgroups.ts';
+import { compile } from './compile.ts';
 import { keepEvidence } from './evidence.ts';
 import { Host } from './host.ts';
 import { type LabPlace, takeLabPlace } from './lab-place.ts';
-import { ENDS_WITH_US } from './machine-lock.ts';
+import { ENDS_WITH_US, firstOutput } from './machine-lock.ts';
 import { makeBaseImage } from './made-once.ts';
 import { BASE, BIN, DIST, IMAGES } from './places.ts';
 
@@ -35,6 +36,7 @@ interface Running {
 export class Lab {
   readonly #running = new Map<string, Running>();
   readonly #booting = new Set<Promise<Host>>();
+  readonly #relays: ChildProcess[] = [];
   readonly #place: LabPlace;
   readonly #say: (text: string) => void;
   #closed: Promise<void> | undefined;
@@ -116,6 +118,38 @@ export class Lab {
     this.#say(`the link of ${name} is ${state}`);
   }
 
+  /** Lets a host use so much of one processor, 0.2 for a fifth. */
+  async limitProcessor(name: string, share: number): Promise<void> {
+    await limitProcessor(this.#place.folder, name, share);
+    this.#say(`${name} has ${share} of a processor`);
+  }
+
+  /** Makes the cable of a host long and bad until the lab ends: what goes in and out is late, each way, and some of it is lost. */
+  async slowLink(name: string, delayMs: number, lostInThousand: number): Promise<void> {
+    const program = await compile('slow-wire', this.#say);
+    const [near, far] = [`near-${name}`, `far-${name}`];
+    await this.#run(['ip', 'link', 'add', near, 'type', 'veth', 'peer', 'name', far]);
+    // the relay takes frames as they are on a wire, not as large as memory allows and without check sums
+    for (const words of [
+      ['ip', 'netns', 'exec', name, 'chroot', BASE, 'ethtool', '-K', 'eth0'],
+      ['chroot', BASE, 'ethtool', '-K', far],
+    ] as const) {
+      await this.#run([...words, 'tx', 'off', 'tso', 'off', 'gso', 'off']);
+    }
+    await this.#run(['ip', 'link', 'set', near, 'up']);
+    const inPlace = ['nsenter', '-t', String(this.#place.pid), '-n'];
+    const [first, ...words] = [...ENDS_WITH_US, ...inPlace, program, `to-${name}`, near] as const;
+    const relay = spawn(first, [...words, String(delayMs), String(lostInThousand)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    this.#relays.push(relay);
+    await firstOutput(relay);
+    relay.unref();
+    await this.#run(['ip', 'link', 'set', `to-${name}`, 'nomaster']);
+    await this.#run(['ip', 'link', 'set', far, 'master', 'br0', 'up']);
+    this.#say(`the link of ${name} is late by ${delayMs} ms each way and loses ${lostInThousand / 10} %`);
+  }
+
   /** Takes a host away with its disk; no service is stopped in order. */
   async kill(name: string): Promise<void> {
     const running = this.#running.get(name);
@@ -158,6 +192,7 @@ export class Lab {
   async #takeDown(): Promise<void> {
     await Promise.allSettled(this.#booting);
     await Promise.all([...this.#running.keys()].map((name) => this.kill(name)));
+    for (const relay of this.#relays) relay.kill('SIGKILL');
     await this.#place.release();
     for (const signal of SIGNALS) process.off(signal, this.#interrupted);
   }

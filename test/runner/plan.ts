@@ -43,9 +43,15 @@ const LAB_MINUTES: Readonly<Record<string, { minutes: number; quick: boolean }>>
   'cluster/adopt-pods': { minutes: 5, quick: false },
   'cluster/faults': { minutes: 4, quick: false },
   'cluster/slow-stop': { minutes: 4, quick: false },
+  'hosts/day-two': { minutes: 9, quick: false },
+  'hosts/restored-server': { minutes: 8, quick: false },
   'hosts/etcd-migration': { minutes: 5, quick: true },
+  'hosts/clocks': { minutes: 5, quick: false },
   'hosts/partition': { minutes: 5, quick: false },
   'hosts/power-cut': { minutes: 4, quick: false },
+  'hosts/full-disk': { minutes: 2, quick: false },
+  'hosts/slow-network': { minutes: 2, quick: false },
+  'hosts/slow-machine': { minutes: 2, quick: false },
   'hosts/packages': { minutes: 1, quick: true },
   'hosts/join': { minutes: 1, quick: true },
   'hosts/strangers-lines': { minutes: 0, quick: true },
@@ -85,7 +91,7 @@ export function planRun(words: readonly string[], full: boolean, labsAtOnce: num
   );
   if (unknown.length > 0) throw new Error(`there is no test ${unknown.join(', ')}`);
   return [
-    { atOnce: 1, jobs: processor.filter(named) },
+    { atOnce: 2, jobs: processor.filter(named) },
     { atOnce: labsAtOnce, jobs: labs.filter(named) },
   ];
 }

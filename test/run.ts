@@ -1,11 +1,12 @@
-/** `npm test` and `npm run test:full`: the tests in lanes beside each other, a table, and why what failed did. */
+/** `npm test` and `npm run test:full`: the tests side by side, a table, and why what failed did. */
 import { availableParallelism, constants } from 'node:os';
 import { parseArgs } from 'node:util';
 import { installPackages } from './lab/debian-packages.ts';
 import { buildPackages } from './lab/fleet.ts';
 import { waitForNoLab } from './lab/lab-place.ts';
-import { type Job, type Lane, planRun } from './runner/plan.ts';
+import { type Job, planRun } from './runner/plan.ts';
 import { type JobResult, runJob } from './runner/run-job.ts';
+import { runJobs } from './runner/run-jobs.ts';
 import { failureText, jobTable } from './runner/table.ts';
 
 const HELP = `npm test [-- NAME …]            (hosts and cluster need root, on Debian 12 or 13)
@@ -21,7 +22,7 @@ Without a name npm test runs what proves the product in a quarter of an hour, an
   cluster       real Kubernetes clusters (the first time it is built from Debian's source: six minutes more)
   hosts/join    one file of these two
 
-  --labs N      labs that run beside each other (default: one for two processors, and in full twice as many)
+  --processors N  so many are kept busy (default: all of this machine)
 `;
 
 /** Debian packages that the tests call by name; test hosts install what they need themselves. */
@@ -30,7 +31,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { help: { type: 'boolean', short: 'h' }, full: { type: 'boolean' }, labs: { type: 'string' } },
+  options: { help: { type: 'boolean', short: 'h' }, full: { type: 'boolean' }, processors: { type: 'string' } },
 });
 /** Fires when the run is interrupted: what runs then takes its hosts away, and nothing else begins. */
 const interrupt = new AbortController();
@@ -41,17 +42,16 @@ if (values.help === true) {
   console.log(HELP);
 } else {
   try {
-    const pairs = Math.max(1, Math.floor(availableParallelism() / 2));
-    const labs = Number(values.labs ?? (values.full === true ? 2 * pairs : pairs));
-    if (!(labs >= 1)) throw new Error('--labs is not a number from 1');
-    await run(planRun(positionals, values.full === true, labs));
+    const room = Number(values.processors ?? availableParallelism());
+    if (!(room > 0)) throw new Error('--processors is not a number above 0');
+    await run(planRun(positionals, values.full === true), room);
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : error}\n\n${HELP}`);
     process.exitCode = 2;
   }
 }
 
-async function run(lanes: readonly Lane[]): Promise<void> {
+async function run(jobs: readonly Job[], room: number): Promise<void> {
   let interruptedBy: NodeJS.Signals | undefined;
   for (const signal of SIGNALS) {
     process.on(signal, () => {
@@ -60,9 +60,14 @@ async function run(lanes: readonly Lane[]): Promise<void> {
     });
   }
   if (isRoot) await installPackages(TOOLS, say);
-  const needsPackages = lanes.some(({ jobs }) => jobs.some((job) => job.needsPackages));
-  const packages = needsPackages ? buildPackages(say) : Promise.resolve();
-  const results = (await Promise.all(lanes.map((lane) => runLane(lane, packages)))).flat();
+  const packages = jobs.some((job) => job.needsPackages) ? buildPackages(say) : Promise.resolve();
+  const ended = await runJobs(
+    jobs,
+    room,
+    (job) => runAndTell(job, packages),
+    () => interrupt.signal.aborted,
+  );
+  const results = ended.filter((result) => result !== undefined);
   if (interruptedBy !== undefined) {
     console.error(`interrupted by ${interruptedBy}; waiting until test hosts are gone`);
     await waitForNoLab(60_000);
@@ -75,21 +80,8 @@ async function run(lanes: readonly Lane[]): Promise<void> {
   if (bad.length > 0) process.exitCode = 1;
 }
 
-/** Runs the jobs of a lane in their order, so many at once. */
-async function runLane({ atOnce, jobs }: Lane, packages: Promise<void>): Promise<JobResult[]> {
-  const waiting = [...jobs];
-  const results: JobResult[] = [];
-  const work = async () => {
-    for (let job = waiting.shift(); job !== undefined && !interrupt.signal.aborted; job = waiting.shift()) {
-      if (job.needsPackages) await packages;
-      results.push(await runAndTell(job));
-    }
-  };
-  await Promise.all(Array.from({ length: atOnce }, work));
-  return results.sort((one, other) => jobs.indexOf(one.job) - jobs.indexOf(other.job));
-}
-
-async function runAndTell(job: Job): Promise<JobResult> {
+async function runAndTell(job: Job, packages: Promise<void>): Promise<JobResult> {
+  if (job.needsPackages) await packages;
   say(`${job.name} …`);
   const result = await runJob(job, isRoot, interrupt.signal);
   const { good, passed, failed, seconds } = result;

@@ -91,13 +91,18 @@ clientConnection:
 `;
 
 /** A kubeconfig as kubeadm writes it, everything embedded. */
-export function kubeconfigText(user: string, rootPem: string, client?: { pem: string; keyPem: string }): string {
+export function kubeconfigText(
+  user: string,
+  rootPem: string,
+  client?: { pem: string; keyPem: string },
+  server = '10.77.0.10:6443',
+): string {
   const base64 = (text: string) => Buffer.from(text).toString('base64');
   return `apiVersion: v1
 clusters:
 - cluster:
     certificate-authority-data: ${base64(rootPem)}
-    server: https://10.77.0.10:6443
+    server: https://${server}
   name: kubernetes
 contexts:
 - context:

@@ -26,7 +26,13 @@ const restarted: RestartedUnit = {
 function host() {
   const clock = new FakeClock(0);
   const steps: string[] = [];
-  const state = { active: true, healthy: true };
+  const state = {
+    active: true,
+    healthy: true,
+    words: 'ActiveState=failed\nMainPID=0',
+    invocation: 'aaaa',
+    restarts: 0,
+  };
   const probe: Probe = async ({ path }) => {
     steps.push(`probe ${path}`);
     if (!state.healthy) return { kind: 'unreachable', detail: 'connect ECONNREFUSED' };
@@ -43,8 +49,9 @@ function host() {
     layout: layoutBelow('/nowhere'),
     run: async () => {
       steps.push('systemctl');
-      const words = state.active ? 'ActiveState=active\nMainPID=1' : 'ActiveState=failed\nMainPID=0';
-      return { code: 0, stdout: `${words}\nInvocationID=aaaa\nNRestarts=0\n`, stderr: '' };
+      const words = state.active ? 'ActiveState=active\nMainPID=1' : state.words;
+      const run = `InvocationID=${state.invocation}\nNRestarts=${state.restarts}`;
+      return { code: 0, stdout: `${words}\n${run}\n`, stderr: '' };
     },
     judgeJournal: async () => {
       steps.push('journal');
@@ -154,6 +161,63 @@ describe('verifyComponent', () => {
     const { outcomes } = await verify(test, host(), { live: true }, new AbortController().signal, live);
     assert.equal(outcomes[0]?.result, 'failed');
     assert.match(outcomes[0]?.summary ?? '', /the process that was to take the new files up is gone/);
+  });
+
+  describe('when the process ends and systemd starts another one', () => {
+    const manager: RestartedUnit = { ...restarted, component: 'kube-controller-manager' };
+
+    /** From its third second on a process of the unit ends, so many times, and is started again two seconds later. */
+    function ending(times: number) {
+      const unit = host();
+      const { clock, state, deps } = unit;
+      const end = async () => {
+        for (let count = 1; count <= times; count++) {
+          await clock.sleep(3_000);
+          Object.assign(state, { active: false, words: 'ActiveState=activating\nMainPID=0' });
+          await clock.sleep(2_000);
+          Object.assign(state, { active: true, invocation: `run ${count}`, restarts: count });
+        }
+      };
+      void end();
+      const line = 'configmaps "extension-apiserver-authentication" is forbidden';
+      const evidence = [{ source: 'journal', line, observedAtMs: 0, cause: 'untrusted-identity' }];
+      deps.judgeJournal = async (_, { invocationId }) => {
+        unit.steps.push('journal');
+        const ended = invocationId !== `run ${times}`;
+        return { kind: 'journal', result: ended ? 'failed' : 'passed', summary: '', evidence: ended ? evidence : [] };
+      };
+      return unit;
+    }
+
+    it('verifies that one of a manager, and tells why the first one ended', async (test) => {
+      const { results, outcomes } = await verify(test, ending(1), {}, new AbortController().signal, manager);
+      assert.deepEqual(results, ['unit passed', 'journal passed', 'handshake skipped', 'cluster passed']);
+      assert.match(outcomes[0]?.evidence.at(-1)?.line ?? '', /^a process before ended: configmaps .* is forbidden$/);
+    });
+
+    it('fails when it goes on ending', async (test) => {
+      const unit = ending(20);
+      const { results } = await verify(test, unit, {}, new AbortController().signal, manager);
+      assert.deepEqual(results.slice(0, 2), ['unit failed', 'journal failed']);
+      assert.equal(unit.steps.filter((step) => step === 'journal').length, 3, 'three processes had their chance');
+    });
+
+    it('fails when none is started, or the unit has failed for good', async (test) => {
+      for (const words of ['ActiveState=activating\nMainPID=0', 'ActiveState=failed\nMainPID=0']) {
+        const dead = host();
+        Object.assign(dead.state, { active: false, words });
+        const { results, tookMs } = await verify(test, dead, {}, new AbortController().signal, manager);
+        assert.equal(results[0], 'unit failed');
+        assert.ok(tookMs < 25_000, `${tookMs} ms`);
+      }
+    });
+
+    it('fails for an etcd, which nobody else ends, and for one that was left running', async (test) => {
+      for (const unit of [restarted, { ...manager, live: true }]) {
+        const { results } = await verify(test, ending(1), {}, new AbortController().signal, unit);
+        assert.equal(results[0], 'unit failed', unit.component);
+      }
+    });
   });
 
   it('skips the unit check where nothing runs', async (test) => {

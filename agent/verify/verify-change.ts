@@ -11,6 +11,7 @@ import { checkUnit, SETTLE_MS, type UnitDeps } from './check-unit.ts';
 import type { CheckOutcome } from './checks.ts';
 import type { Expectation } from './expectation.ts';
 import { noPatience, type Patience, READINESS_MS, TAKE_UP_MS } from './patience.ts';
+import { awaitSuccessor, MOST_SUCCESSORS } from './successor.ts';
 
 /** What verification needs. */
 export interface VerifyDeps extends UnitDeps, LiveDeps {
@@ -22,13 +23,40 @@ export interface VerifyDeps extends UnitDeps, LiveDeps {
 }
 
 /**
- * Verifies, and waits for the component to become ready as long as READINESS_MS allows, or to take new files up as long as
- * TAKE_UP_MS allows. It ends sooner when the process is gone.
+ * Verifies the process that the change started, or the one after it where another server made it end: an honest proof of what runs
+ * now counts for more than that a process ended.
  *
  * @returns unit, journal, handshake and cluster, each with its evidence
  * @throws AbortError when the signal fires
  */
 export async function verifyComponent(
+  deps: VerifyDeps,
+  expectation: Expectation,
+  restarted: RestartedUnit,
+  signal: AbortSignal,
+): Promise<CheckOutcome[]> {
+  let outcomes = await verifyProcess(deps, expectation, restarted, signal);
+  let running = restarted;
+  for (let count = 1; count <= MOST_SUCCESSORS && outcomes.some(({ result }) => result === 'failed'); count++) {
+    const next = await awaitSuccessor(deps, running, signal).catch((error: unknown) => {
+      if (error instanceof AppError) return undefined; // what failed before is told
+      throw error;
+    });
+    if (next === undefined) return outcomes;
+    const ended = outcomes.flatMap(({ evidence }) => evidence).find(({ cause }) => cause !== '');
+    running = next;
+    outcomes = await verifyProcess(deps, expectation, running, signal);
+    if (ended !== undefined)
+      outcomes[0]?.evidence.push({ ...ended, line: `a process before ended: ${ended.line}`, cause: '' });
+  }
+  return outcomes;
+}
+
+/**
+ * Verifies, and waits for the component to become ready as long as READINESS_MS allows, or to take new files up as long as
+ * TAKE_UP_MS allows. It ends sooner when the process is gone.
+ */
+async function verifyProcess(
   deps: VerifyDeps,
   expectation: Expectation,
   restarted: RestartedUnit,

@@ -1,15 +1,11 @@
 /** A clock that tests move by hand. */
 import type { Clock } from './clock.ts';
-
-interface Sleeper {
-  dueMs: number;
-  wake(): void;
-}
+import { Sleepers } from './sleepers-for-tests.ts';
 
 /** Sleeps end only when the test advances the time past them. */
 export class FakeClock implements Clock {
   #nowMs: number;
-  #sleepers: Sleeper[] = [];
+  readonly #sleepers = new Sleepers();
 
   constructor(startMs: number = Date.UTC(2026, 0, 1)) {
     this.#nowMs = startMs;
@@ -21,38 +17,20 @@ export class FakeClock implements Clock {
 
   /** How many callers sleep now. */
   get sleeping(): number {
-    return this.#sleepers.length;
+    return this.#sleepers.count;
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const abort = () => {
-        this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
-        reject(new DOMException('aborted', 'AbortError'));
-      };
-      const sleeper: Sleeper = {
-        dueMs: this.#nowMs + ms,
-        wake: () => {
-          signal?.removeEventListener('abort', abort);
-          resolve();
-        },
-      };
-      if (signal?.aborted) return abort();
-      signal?.addEventListener('abort', abort, { once: true });
-      this.#sleepers.push(sleeper);
-    });
+    return this.#sleepers.sleepUntil(this.#nowMs + ms, signal);
   }
 
   /** Moves the time on and wakes who is due, in order, letting each run before the next. */
   async advance(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms;
     await settle();
-    for (;;) {
-      const due = this.#sleepers.filter((sleeper) => sleeper.dueMs <= endMs).sort((a, b) => a.dueMs - b.dueMs)[0];
-      if (due === undefined) break;
-      this.#nowMs = Math.max(this.#nowMs, due.dueMs);
-      this.#sleepers = this.#sleepers.filter((other) => other !== due);
-      due.wake();
+    while (this.#sleepers.nextMs <= endMs) {
+      this.#nowMs = Math.max(this.#nowMs, this.#sleepers.nextMs);
+      this.#sleepers.wakeFirst();
       await settle();
     }
     this.#nowMs = endMs;

@@ -26,7 +26,10 @@ describe('an adopted etcd', () => {
   }
 
   step('is adopted', async () => {
-    await fleet().etcd.sh('kube-mtls-agent mode enforce');
+    const { etcd } = fleet();
+    // it looks at the node's files every five minutes otherwise
+    await etcd.write('/etc/kube-mtls/agent.yaml', 'reconcileInterval: 10s\n');
+    await etcd.sh('kube-mtls-agent mode enforce');
     await untilVerified(fleet());
   });
 

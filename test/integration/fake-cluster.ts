@@ -1,12 +1,13 @@
 /** A fake Kubernetes cluster as it is before anybody joins: machines with units, configurations and certificates of its own CA. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { kubeconfigText } from '../../agent/plan/fake-parts.ts';
 import type { Authority } from '../../common/names/names.ts';
 import type { Clock } from '../../common/time/clock.ts';
 import { generateKey, type PrivateKey } from '../../common/x509/keys.ts';
 import { type CertificateFields, newSerial, type Signer, signCertificate } from '../../common/x509/sign.ts';
 import { fakeApiserver } from './fake-apiserver.ts';
-import { kubeconfigText, type Leaf } from './fake-kubeconfig.ts';
+import type { Leaf } from './fake-kubeconfig.ts';
 import { fakeKubelet, type KubeletFaults } from './fake-kubelet.ts';
 import { FakeKubernetes } from './fake-kubernetes.ts';
 import { FakeMachine } from './fake-machine.ts';
@@ -137,9 +138,10 @@ export class FakeCluster {
     const { name, address } = machine;
     const user = `system:node:${name}`;
     const roots = this.#signerOf('kubernetes').certificate.pem;
-    const client = this.#leaf('kubernetes', user, { organizations: ['system:nodes'] });
+    const { certPem: pem, keyPem } = this.#leaf('kubernetes', user, { organizations: ['system:nodes'] });
     await machine.write('/var/lib/kubelet/config.yaml', KUBELET_CONFIG);
-    await machine.write('/etc/kubernetes/kubelet.conf', kubeconfigText(API_ENDPOINT, roots, user, client), 0o600);
+    const kubeconfig = kubeconfigText(user, roots, { pem, keyPem }, API_ENDPOINT);
+    await machine.write('/etc/kubernetes/kubelet.conf', kubeconfig, 0o600);
     await this.#put(
       machine,
       '/var/lib/kubelet/pki/kubelet',

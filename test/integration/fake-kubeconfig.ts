@@ -19,31 +19,6 @@ interface Kubeconfig {
   users: { user: { 'client-certificate'?: string; 'client-certificate-data'?: string } }[];
 }
 
-/** The text of a kubeconfig with everything embedded. */
-export function kubeconfigText(server: string, rootsPem: string, user: string, { certPem, keyPem }: Leaf): string {
-  const data = (pem: string) => Buffer.from(pem).toString('base64');
-  return `apiVersion: v1
-kind: Config
-clusters:
-- cluster:
-    certificate-authority-data: ${data(rootsPem)}
-    server: https://${server}
-  name: kubernetes
-contexts:
-- context:
-    cluster: kubernetes
-    user: ${user}
-  name: ${user}@kubernetes
-current-context: ${user}@kubernetes
-preferences: {}
-users:
-- name: ${user}
-  user:
-    client-certificate-data: ${data(certPem)}
-    client-key-data: ${data(keyPem)}
-`;
-}
-
 /** What a process shows and believes by a kubeconfig, and by the files that it names. */
 export async function readKubeconfig(machine: FakeMachine, path: string): Promise<FakeCredentials> {
   const { clusters, users } = parse(await machine.read(path)) as Kubeconfig; // of the test or of the agent

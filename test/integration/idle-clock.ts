@@ -1,11 +1,7 @@
 /** A clock for a whole fleet in one process: its time passes only while nothing is left to do at the time that it shows. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../../common/time/clock.ts';
-
-interface Sleeper {
-  dueMs: number;
-  wake(): void;
-}
+import { Sleepers } from '../../common/time/sleepers-for-tests.ts';
 
 /** A clock that goes as fast as the others, and may be wrong. */
 export interface MachineClock extends Clock {
@@ -31,7 +27,7 @@ const QUIET_TURNS = 6;
  */
 export class IdleClock implements Clock {
   #nowMs: number;
-  readonly #sleepers = new Set<Sleeper>();
+  readonly #sleepers = new Sleepers();
   /** Real milliseconds that a second takes at least, for what waits by real timers: gRPC's own pause between two dials. */
   secondTakesMs = 0;
 
@@ -45,22 +41,7 @@ export class IdleClock implements Clock {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const abort = () => {
-        this.#sleepers.delete(sleeper);
-        reject(new DOMException('aborted', 'AbortError'));
-      };
-      const sleeper: Sleeper = {
-        dueMs: this.#nowMs + ms,
-        wake: () => {
-          signal?.removeEventListener('abort', abort);
-          resolve();
-        },
-      };
-      if (signal?.aborted) return abort();
-      signal?.addEventListener('abort', abort, { once: true });
-      this.#sleepers.add(sleeper);
-    });
+    return this.#sleepers.sleepUntil(this.#nowMs + ms, signal);
   }
 
   /** The clock of a machine that is ahead of this one, or behind; it may be set. */
@@ -106,15 +87,9 @@ export class IdleClock implements Clock {
 
   /** On to the next sleepers, or to the end. */
   #step(endMs: number): void {
-    let nextMs = Number.POSITIVE_INFINITY;
-    for (const { dueMs } of this.#sleepers) nextMs = Math.min(nextMs, dueMs);
-    const grainMs = Math.ceil(Math.max(nextMs, this.#nowMs) / GRAIN_MS) * GRAIN_MS;
+    const grainMs = Math.ceil(Math.max(this.#sleepers.nextMs, this.#nowMs) / GRAIN_MS) * GRAIN_MS;
     this.#nowMs = Math.min(endMs, grainMs);
-    const due = [...this.#sleepers].filter(({ dueMs }) => dueMs <= this.#nowMs).sort((a, b) => a.dueMs - b.dueMs);
-    for (const sleeper of due) {
-      this.#sleepers.delete(sleeper);
-      sleeper.wake();
-    }
+    this.#sleepers.wakeDue(this.#nowMs);
   }
 }
 

@@ -109,6 +109,7 @@ describe('what clients met while a cluster was changed', () => {
   for (const text of [
     'rpc error: code = Internal desc = transport: transport: the stream is done or WriteHeader was already called',
     'rpc error: code = Unavailable desc = transport is closing',
+    'rpc error: code = Internal desc = server closed the stream without sending trailers',
     'rpc error: code = Unavailable desc = etcdserver: leader changed',
     'etcdserver: leader changed',
     'etcdserver: request timed out',

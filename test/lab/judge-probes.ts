@@ -64,7 +64,7 @@ const NO_ROLES = /^403 .* is forbidden: User \\"system:[^"]*\\" cannot /s;
  * (etcdserver/api/v3rpc/rpctypes/error.go).
  */
 const CUT_BY_ETCD =
-  /^50[034] .*"message":"(?:rpc error: code = (?:Unknown|Internal|Unavailable|Canceled) desc = (?:OK: HTTP status code 200; transport: missing content-type field|(?:transport: )*the stream is done or WriteHeader was already called|transport is closing|stream terminated by RST_STREAM with error code: \w+|context canceled|etcdserver: [a-z ,]+)|etcdserver: (?:leader changed|no leader|server stopped|request timed out[a-z ,]*))"/s;
+  /^50[034] .*"message":"(?:rpc error: code = (?:Unknown|Internal|Unavailable|Canceled) desc = (?:OK: HTTP status code 200; transport: missing content-type field|(?:transport: )*the stream is done or WriteHeader was already called|transport is closing|server closed the stream without sending trailers|stream terminated by RST_STREAM with error code: \w+|context canceled|etcdserver: [a-z ,]+)|etcdserver: (?:leader changed|no leader|server stopped|request timed out[a-z ,]*))"/s;
 /** What an API server says that meets no kubelet, or loses it. */
 const KUBELET_GONE = /^50[0234] .*dial tcp [^"]*:10250: connect: connection refused"/s;
 const KUBELET_CUT =

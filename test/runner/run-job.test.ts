@@ -19,7 +19,11 @@ describe('a job of tests', () => {
   async function run(kind: 'tests' | 'lab', text: string, skipsAreFaults = true, signal = never) {
     const file = join(folder, 'a.test.ts');
     await writeFile(file, `import { before, describe, it } from 'node:test';\n${text}\n`);
-    return runJob({ name: 'runner/fixture', kind, files: [file], needsPackages: false }, skipsAreFaults, signal);
+    return runJob(
+      { name: 'runner/fixture', kind, files: [file], needsPackages: false, processors: 1, minutes: 1 },
+      skipsAreFaults,
+      signal,
+    );
   }
 
   for (const kind of ['tests', 'lab'] as const) {

@@ -1,0 +1,39 @@
+/** The process that systemd or kubelet starts by itself when the one that a change started has ended. */
+import type { Component } from '../../common/names/names.ts';
+import { type ProcessDeps, showProcess } from '../process/show-process.ts';
+import type { RestartedUnit } from '../restart/restart-unit.ts';
+
+/**
+ * They end when an API server does not answer them or does not know their rights yet, as one that starts itself, and when they cannot
+ * renew a lease in time: that another server is restarted says nothing of the files that they have. What starts next tells.
+ */
+const END_WITHOUT_API_SERVER: readonly Component[] = ['kube-controller-manager', 'kube-scheduler'];
+/** So many processes may end; one that goes on ending is not well. */
+export const MOST_SUCCESSORS = 2;
+/** systemd waits for RestartSec= (100 ms, in most guides 5 s), kubelet for 10 s from the second time on; milliseconds. */
+const STARTED_AGAIN_MS = 20_000;
+const POLL_MS = 500;
+
+/**
+ * Waits until another process of the component runs. Undefined when none is started in time, and for components that no other server ends.
+ *
+ * @throws AppError 'not-found' or 'unavailable' when it cannot be seen what runs; an AbortError
+ */
+export async function awaitSuccessor(
+  deps: ProcessDeps,
+  ended: RestartedUnit,
+  signal: AbortSignal,
+): Promise<RestartedUnit | undefined> {
+  if (ended.live || !END_WITHOUT_API_SERVER.includes(ended.component)) return undefined;
+  const untilMs = deps.clock.nowMs() + STARTED_AGAIN_MS;
+  for (;;) {
+    const { activeState, invocationId, startedAtMs, text } = await showProcess(deps, ended.process, signal);
+    if (activeState === 'active') {
+      if (invocationId === ended.invocationId) return undefined; // it never ended
+      return { ...ended, cursor: '', startedAtMs, invocationId, detail: text };
+    }
+    const isComing = activeState === 'activating' || activeState === 'deactivating';
+    if (!isComing || deps.clock.nowMs() >= untilMs) return undefined;
+    await deps.clock.sleep(POLL_MS, signal);
+  }
+}

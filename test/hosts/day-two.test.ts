@@ -12,7 +12,7 @@ const RENEWED_MS = 600_000;
 describe('an adopted etcd', () => {
   const steps = stepsOnLab();
   const { step } = steps;
-  const fleet = onEtcdFleet(steps, 'lifetimes: {components: 10m}\n');
+  const fleet = onEtcdFleet(steps, { settings: 'lifetimes: {components: 10m}\n' });
 
   /** Somebody makes etcd believe callers without a certificate; returns when an operator is told. */
   async function drift(): Promise<string> {

@@ -11,7 +11,7 @@ const KEPT = 'var/lib/kube-mtls-server etc/kube-mtls';
 describe('a CA server that is restored on another host', () => {
   const steps = stepsOnLab();
   const { lab, step } = steps;
-  const fleet = onEtcdFleet(steps, 'lifetimes: {components: 10m}\n');
+  const fleet = onEtcdFleet(steps, { settings: 'lifetimes: {components: 10m}\n' });
   let backup = '';
 
   step('is backed up as the README tells, and lost with its host', async () => {

@@ -24,14 +24,21 @@ export interface EtcdFleet {
  * Declares that the suite has such a fleet: hosts `ca` and `e1`.
  *
  * @param settings - further settings of server.yaml, YAML
+ * @param start - starts the etcd
  */
-export function onEtcdFleet({ lab, prepare, atEnd }: LabSteps, settings = ''): () => EtcdFleet {
+export function onEtcdFleet(
+  { lab, prepare, atEnd }: LabSteps,
+  {
+    settings = '',
+    start = (etcd) => startPlainEtcd([etcd]),
+  }: { settings?: string; start?: (etcd: Host) => Promise<void> } = {},
+): () => EtcdFleet {
   let fleet: EtcdFleet | undefined;
   atEnd(() => fleet?.operator.close());
   prepare(async () => {
     const server = await lab().boot('ca', '10.77.0.71');
     const etcd = await lab().boot('e1', '10.77.0.72');
-    await startPlainEtcd([etcd]);
+    await start(etcd);
     await etcd.sh(`ETCDCTL_API=3 etcdctl put /kept '${KEPT}'`);
     await startServer(server, { cluster: 'small', apiEndpoint: `${server.ip}:6443`, peerWatch: '1s', settings });
     const operator = await Operator.of(server);

@@ -33,10 +33,9 @@ export interface LabPlace {
 
 /** Takes the first place that is free, and clears what a killed lab left in it. Needs root. Throws when there is none. */
 export async function takeLabPlace(): Promise<LabPlace> {
-  for (const folder of [NSPAWN, NETWORKS]) await mkdir(folder, { recursive: true });
+  for (const folder of [NSPAWN, NETWORKS, LABS]) await mkdir(folder, { recursive: true });
   for (let number = 0; number < MOST_LABS; number++) {
-    const folder = join(LABS, String(number));
-    await mkdir(folder, { recursive: true });
+    const folder = join(LABS, String(number)); // of whoever has the lock: nobody else touches it
     const keeper = startKeeper(`${folder}.lock`);
     try {
       await firstOutput(keeper);

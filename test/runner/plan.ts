@@ -49,6 +49,7 @@ const LABS: Readonly<Record<string, { minutes: number; processors: number; quick
   'hosts/full-disk': { minutes: 2, processors: 0.5 },
   'hosts/slow-network': { minutes: 2, processors: 0.5 },
   'hosts/slow-machine': { minutes: 2, processors: 0.5 },
+  'hosts/etcd-by-file': { minutes: 1, processors: 0.5 },
   'hosts/packages': { minutes: 1, processors: 0.5, quick: true },
   'hosts/join': { minutes: 1, processors: 0.5, quick: true },
   'hosts/strangers-lines': { minutes: 0.2, processors: 0.5, quick: true },

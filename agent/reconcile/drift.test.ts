@@ -4,7 +4,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { FakeCluster, lifetimeMs } from '../plan/fake-cluster.ts';
 import { planNode } from '../plan/plan-node.ts';
 import type { KeptFile } from '../report/agent-state.ts';
-import { findDrift, rememberFiles } from './drift.ts';
+import { findDrift, inspectKept, rememberFiles } from './drift.ts';
 
 const CONFIG = '/var/lib/kubelet/config.yaml';
 
@@ -18,8 +18,9 @@ async function begin(test: TestContext) {
   const [change = assert.fail()] = plan.changes;
   await rememberFiles(kept, change);
   const drift = async () => {
+    const before = await inspectKept(kept);
     const now = planNode(await cluster.input());
-    return { plan: now, paths: [...(await findDrift(kept, now)).values()].flat() };
+    return { plan: now, paths: [...(await findDrift(kept, now, before)).values()].flat() };
   };
   return { cluster, kept, drift };
 }
@@ -55,8 +56,9 @@ describe('findDrift', () => {
     for (const change of plan.changes) await rememberFiles(kept, change);
     const gone = kept.find(({ component, path }) => component === 'etcd' && path.endsWith('etcd.env')) ?? assert.fail();
     await rm(gone.path);
+    const before = await inspectKept(kept);
     const now = planNode(await cluster.input());
-    assert.deepEqual([...(await findDrift(kept, now))], [[now.changes[0]?.fingerprint, [gone.path]]]);
+    assert.deepEqual([...(await findDrift(kept, now, before))], [[now.changes[0]?.fingerprint, [gone.path]]]);
   });
 
   it('is none when the wish has changed, and the file has not', async (test) => {
@@ -73,6 +75,15 @@ describe('findDrift', () => {
     cluster.nowMs += lifetimeMs * 0.7;
     const { plan, paths } = await drift();
     assert.deepEqual([plan.changes.length, paths], [1, []]);
+  });
+
+  it('finds an edit that came while the node was looked at, in the next look', async (test) => {
+    const { cluster, kept, drift } = await begin(test);
+    const before = await inspectKept(kept);
+    const plan = planNode(await cluster.input());
+    await cluster.addKubelet();
+    assert.deepEqual([...(await findDrift(kept, plan, before))], []);
+    assert.notDeepEqual((await drift()).paths, []);
   });
 
   it('takes an edit that leaves our settings alone for how the file is now', async (test) => {

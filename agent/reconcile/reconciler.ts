@@ -10,8 +10,9 @@ import { planNode } from '../plan/plan-node.ts';
 import type { NodeSettings } from '../plan/settings.ts';
 import type { AgentSettings, FailedChange, KeptFile } from '../report/agent-state.ts';
 import type { RotateOutcome } from '../rotate.ts';
+import type { FileState } from '../stage/file-state.ts';
 import { awaitsEtcdStep, chooseChange } from './choose-change.ts';
-import { findDrift, rememberFiles } from './drift.ts';
+import { findDrift, inspectKept, rememberFiles } from './drift.ts';
 import { failChange, forgiveChange, noteDrift } from './failed-changes.ts';
 import { watchOutdated } from './outdated.ts';
 import type { Recovery } from './recover-node.ts';
@@ -113,12 +114,13 @@ export class Reconciler {
         if (!this.#whole) await this.#recover(signal);
         const settings = this.#deps.settings();
         if (settings === undefined) return { ...result, problem: 'the server has not said yet what this node is' };
+        const before = await inspectKept(this.#deps.kept);
         const input = await this.#deps.look(settings.node, signal);
         const plan = planNode(input);
         this.#looked = input;
         this.#deps.onLook(input);
         if (!this.#whole) return { ...result, problem: 'a change is neither kept nor undone: see status and the log' };
-        await this.#noteDrift(plan, settings);
+        await this.#noteDrift(plan, before, settings);
         const { failed, mode, clock } = this.#deps;
         reportFound({ ...this.#deps, failed: [...failed, ...notBegun] }, input, plan);
         this.#deps.onSurveyed(settings.trustGeneration);
@@ -170,9 +172,13 @@ export class Reconciler {
     this.#whole = whole;
   }
 
-  async #noteDrift(plan: NodePlan, { retryGeneration }: AgentSettings): Promise<void> {
+  async #noteDrift(
+    plan: NodePlan,
+    before: ReadonlyMap<string, FileState>,
+    { retryGeneration }: AgentSettings,
+  ): Promise<void> {
     const { failed, kept, clock, log } = this.#deps;
-    const drift = await findDrift(kept, plan);
+    const drift = await findDrift(kept, plan, before);
     for (const reason of noteDrift(failed, drift, { retryGeneration, atMs: clock.nowMs() })) {
       log.warn('files of ours were changed by somebody else', { detail: reason });
     }

@@ -164,6 +164,7 @@ export async function runAgent(
       const changed = JSON.stringify({ ...settings, generation: 0 }) !== JSON.stringify({ ...next, generation: 0 });
       settings = next;
       if (changed) reconciler.wake();
+      else reconciler.reconnected();
     },
     answer: (question, abort) =>
       answerPeerQuestion({ clock, probe, findings, components, skewMs: () => skewMs }, question, abort),

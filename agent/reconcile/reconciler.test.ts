@@ -227,6 +227,25 @@ describe('Reconciler', () => {
     await assert.rejects(running, { name: 'AbortError' });
   });
 
+  it('comes again to what was not begun as soon as the server can be reached, and to nothing else', async (test) => {
+    const { clock, state, made, reconciler, stop } = await begin(test, FakeCluster.worker);
+    const make = state.outcome;
+    state.outcome = async () => ({ outcome: 'not-begun', reason: 'the disk of the CA server is full' });
+    const rests = (changes: number) =>
+      until(() => made.length === changes && clock.sleeping === 1, 'the rest after that many changes');
+    const running = reconciler.run(stop.signal);
+    await rests(1);
+    state.outcome = make;
+    reconciler.reconnected();
+    await rests(2);
+    const { looks } = state;
+    reconciler.reconnected();
+    await clock.advance(0);
+    assert.equal(state.looks, looks);
+    stop.abort();
+    await assert.rejects(running, { name: 'AbortError' });
+  });
+
   it('tells of a look that fails, and goes on', async (test) => {
     const { deps, state, pass } = await begin(test, FakeCluster.worker);
     const look = deps.look;

@@ -61,6 +61,8 @@ export class Reconciler {
   #whole = false;
   #wake: () => void = () => {};
   #woken = false;
+  /** True when a change of the last pass could not begin. */
+  #unbegun = false;
   #running: Promise<PassResult> | undefined;
   #verified = new Set<Component>();
   /** What the last look found. */
@@ -74,6 +76,11 @@ export class Reconciler {
   wake(): void {
     this.#woken = true;
     this.#wake();
+  }
+
+  /** The server can be reached again: what could not begin may begin now. */
+  reconnected(): void {
+    if (this.#unbegun) this.wake();
   }
 
   /** Passes at the interval, whenever a certificate is due and whenever woken, until the signal fires. */
@@ -106,6 +113,7 @@ export class Reconciler {
   async #pass(signal: AbortSignal, again: boolean): Promise<PassResult> {
     const result: PassResult = { outcomes: [], problem: '' };
     const tried = new Set<string>();
+    this.#unbegun = false;
     /** Their reason stays visible until the next pass tries them again. */
     const notBegun: FailedChange[] = [];
     try {
@@ -133,6 +141,7 @@ export class Reconciler {
         tried.add(change.fingerprint);
         const outcome = await this.#make(change, input, settings, signal);
         if (outcome.outcome === 'not-begun') failChange(notBegun, this.#failure(change, outcome.reason, settings));
+        this.#unbegun ||= outcome.outcome === 'not-begun';
         result.outcomes.push({
           changeId: change.changeId,
           components: change.components.map((each) => each.component),

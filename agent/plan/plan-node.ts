@@ -6,6 +6,7 @@ import { completeChange, missingRoots } from './complete-change.ts';
 import type { LocalEtcd } from './etcd-servers.ts';
 import { effectiveSetting } from './etcd-settings.ts';
 import { fingerprint } from './fingerprint.ts';
+import { guardGateway } from './guard-gateway.ts';
 import { planAdmin } from './plan-admin.ts';
 import { type ApiserverWish, planApiserver } from './plan-apiserver.ts';
 import { type EtcdWish, planEtcd } from './plan-etcd.ts';
@@ -37,7 +38,8 @@ interface Draft<W extends Wish> {
  */
 export function planNode(input: PlanInput): NodePlan {
   const { components: all, problems: notUnderstood } = input.detected;
-  const problems = [...notUnderstood, ...roleProblems(input), ...sharedKubeconfigs(all)];
+  const silent = all.flatMap((each) => (each.component === 'etcd' ? guardGateway(each, input) : []));
+  const problems = [...notUnderstood, ...roleProblems(input), ...sharedKubeconfigs(all), ...silent];
   const isBlocked = (component: Component) => problems.some((problem) => problem.component === component);
   const found = all.filter(({ component }) => !isBlocked(component));
   const draftOf = <C extends Component, W extends Wish>(

@@ -9,6 +9,14 @@ describe('an etcd with --config-file', () => {
   const steps = stepsOnLab();
   const fleet = onEtcdFleet(steps, { start: startEtcdByFile });
 
+  steps.step('is left alone while its gateway is off, with the advice what to add', async () => {
+    const { etcd } = fleet();
+    const { code, stdout } = await etcd.run(['kube-mtls-agent', 'plan']);
+    assert.equal(code, 3, stdout);
+    assert.match(stdout, /\/etc\/etcd\/etcd\.yaml.*add "enable-grpc-gateway: true" to the file and restart etcd/s);
+    await etcd.sh(`echo 'enable-grpc-gateway: true' >>${ETCD_FILE}; systemctl restart etcd`);
+  });
+
   steps.step('becomes mutual TLS in its file, whose comments and other settings stay', async () => {
     const { etcd } = fleet();
     await etcd.sh('kube-mtls-agent mode enforce');

@@ -45,7 +45,7 @@ export function onEtcdFleet(
     fleet = { server, etcd, operator, view: new FleetView(operator) };
     await installPackage(etcd, 'agent');
     await etcd.sh(`${await joinLine(server, '--role etcd --node e1')} --observe`);
-    await fleet.view.until('e1', 'etcd', ['DETECTED'], 60_000);
+    await fleet.view.until('e1', 'etcd', ['DETECTED', 'FAILED'], 60_000); // failed: plan tells why it is left alone
   });
   return () => {
     if (fleet === undefined) throw new Error('the fleet is not there yet');

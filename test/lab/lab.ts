@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -20,6 +20,8 @@ import { makeBaseImage } from './made-once.ts';
 import { BASE, BIN, DIST, IMAGES } from './places.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** Of Debian: they take dpkg's lock at the hour that they like. */
+const TIMERS = ['apt-daily.timer', 'apt-daily-upgrade.timer', 'dpkg-db-backup.timer'] as const;
 /** Long enough for the busiest machine; it says nothing about what is tested. */
 const BOOT_MS = 180_000;
 
@@ -75,7 +77,9 @@ export class Lab {
   async #boot(name: string, ip: string, layer: string | undefined): Promise<Host> {
     const folder = this.#folderOf(name);
     await rm(folder, { recursive: true, force: true });
-    for (const part of ['upper/etc', 'work', 'root']) await mkdir(join(folder, part), { recursive: true });
+    for (const part of ['upper/etc/systemd/system', 'work', 'root'])
+      await mkdir(join(folder, part), { recursive: true });
+    for (const timer of TIMERS) await symlink('/dev/null', join(folder, 'upper/etc/systemd/system', timer));
     await writeFile(join(folder, 'upper/etc/hostname'), `${name}\n`);
     await writeFile(join(folder, 'upper/etc/machine-id'), `${randomBytes(16).toString('hex')}\n`);
     return this.#start(name, ip, layer);

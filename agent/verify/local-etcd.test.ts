@@ -77,6 +77,19 @@ describe('updateLocalMember', () => {
     assert.deepEqual(peerUrls(), update.after);
   });
 
+  it('asks in plaintext where the file says https already, and the process that runs has not read that', async (test) => {
+    const { url, peerUrls } = await cluster(test, 'a1');
+    const edited = url('a1').replace('http:', 'https:');
+    await updateLocalMember(
+      layout,
+      async () => detectedEtcd({ 'listen-client-urls': edited }),
+      update,
+      'forward',
+      signal,
+    );
+    assert.deepEqual(peerUrls(), update.after);
+  });
+
   it('is not kept from it by certificates of one address that cannot be read', async (test) => {
     const { url, peerUrls } = await cluster(test, 'a1');
     const before = detectedEtcd({ 'listen-client-urls': url('a1') });

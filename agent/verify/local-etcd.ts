@@ -75,8 +75,10 @@ async function accesses(
 ): Promise<EtcdAccess[]> {
   const local = etcdClientEndpoints(detected.effectiveSettings, 'prepared');
   const before = etcdClientEndpoints(detected.settings, 'prepared');
+  // a configuration file that was edited in place says https already while the process that runs has read http
+  const plain = local.map((endpoint): Endpoint => ({ ...endpoint, scheme: 'http' }));
   const found: EtcdAccess[] = [];
-  for (const endpoint of [...local, ...before]) {
+  for (const endpoint of [...local, ...before, ...plain]) {
     const access = await accessOf(layout, detected, endpoint).catch(unusable);
     if (access !== undefined && !found.some(({ url, name }) => url === access.url && name === access.name)) {
       found.push(access);

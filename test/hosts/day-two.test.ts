@@ -61,9 +61,9 @@ describe('an adopted etcd', () => {
     await server.sh('kube-mtls node remove e1');
     const isOut = async () => /e1 .*removed|0 of 0/.test(await server.sh('kube-mtls fleet'));
     await server.until('the node to be out of the fleet', isOut);
-    const isRefused = async () =>
-      /remove|refus|not known/i.test((await etcd.run(['kube-mtls-agent', 'status'])).stdout);
-    await etcd.until('the agent to tell that it is refused', isRefused);
+    const isCutOff = async () =>
+      /^server .*not connected/m.test((await etcd.run(['kube-mtls-agent', 'status'])).stdout);
+    await etcd.until('the agent to tell that it has no session', isCutOff);
     assert.equal(await pidOf(etcd), pid, 'etcd was restarted');
     assert.match(await etcd.sh(overTls('endpoint health 2>&1')), /is healthy/);
 

@@ -87,11 +87,11 @@ function startKeeper(lock: string): ChildProcess {
 }
 
 async function release(keeper: ChildProcess, folder: string): Promise<void> {
+  await removeLeftovers(folder); // while the lock is held: the next one to have it may begin at once
   const ended = new Promise((resolve) => keeper.once('close', resolve));
   keeper.ref();
   keeper.kill('SIGKILL');
   if (keeper.exitCode === null && keeper.signalCode === null) await ended;
-  await removeLeftovers(folder);
 }
 
 async function removeLeftovers(folder: string): Promise<void> {

@@ -3,6 +3,8 @@
 import { join } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Log } from '../common/log/log.ts';
+import type { Component } from '../common/names/names.ts';
+import { Places } from '../common/run/places.ts';
 import { runTasks } from '../common/run/run-tasks.ts';
 import type { TlsObservationSchema } from '../proto/gen/kubemtls/v1/agent_pb.js';
 import type { AgentConfig } from './config/agent-config.ts';
@@ -27,7 +29,6 @@ import { Reconciler } from './reconcile/reconciler.ts';
 import { recoverNode } from './reconcile/recover-node.ts';
 import { verifyInstalled } from './reconcile/verify-installed.ts';
 import { type AgentSettings, loadAgentState, saveAgentState } from './report/agent-state.ts';
-import { doubt } from './report/doubt.ts';
 import { endpointsOf, sharedEndpointsOf } from './report/endpoints-of.ts';
 import { inventoryMessage } from './report/inventory-message.ts';
 import { StatusBoard } from './report/status-board.ts';
@@ -52,6 +53,10 @@ export interface AgentOptions {
   machine: Machine;
 }
 
+/** Answers to peer questions that call other nodes at once, and those that wait for it. */
+const MOST_ANSWERS = 4;
+const MOST_WAITING_ANSWERS = 60;
+
 /** Runs the daemon until the signal fires. */
 export async function runAgent(
   { layout, enrolment, config, log, machine }: AgentOptions,
@@ -68,6 +73,7 @@ export async function runAgent(
   // under another name it was a node of another record
   let settings: AgentSettings | undefined =
     state.settings?.node.nodeName === enrolment.nodeName ? state.settings : undefined;
+  const places = new Places(MOST_ANSWERS, MOST_WAITING_ANSWERS);
   let skewMs = 0;
   let permitId = '';
   let looked: PlanInput | undefined;
@@ -98,7 +104,7 @@ export async function runAgent(
     clock,
     run,
     probe,
-    judgeJournal: judgeProcess({ journal, clock, addresses: () => settings?.node.addresses ?? [] }),
+    judgeJournal: judgeProcess({ journal, clock }),
   };
   const verifier = new Verifier({
     ...verify,
@@ -167,17 +173,15 @@ export async function runAgent(
       else reconciler.reconnected();
     },
     answer: (question, abort) =>
-      answerPeerQuestion({ clock, probe, findings, components, skewMs: () => skewMs }, question, abort),
+      answerPeerQuestion({ clock, probe, findings, components, places, skewMs: () => skewMs }, question, abort),
   });
 
-  const observe = (seen: MessageInitShape<typeof TlsObservationSchema>) => {
-    session.observe(seen);
-    doubt(board, seen);
-  };
+  const observe = (seen: MessageInitShape<typeof TlsObservationSchema>) => session.observe(seen);
+  const doubt = (component: Component) => reconciler.doubt(component);
   const tasks = runTasks(signal, [
     (abort) => session.run(abort),
     (abort) => reconciler.run(abort),
-    (abort) => watchJournals({ journal, clock, podLogs, findings, board, own, processes, observe }, abort),
+    (abort) => watchJournals({ journal, clock, podLogs, findings, board, own, processes, observe, doubt }, abort),
     (abort) => renewIdentity({ layout, link, clock, log, keyAlgorithm: config.keyAlgorithm }, abort),
     (abort) =>
       serveControl(

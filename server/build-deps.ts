@@ -72,6 +72,7 @@ export async function buildDeps(ground: Ground) {
     watchMs: config.peers.watchMs,
     apiEndpoint: cluster.apiEndpoint,
     resolve: resolveHere,
+    underWay: new Set<string>(),
     cluster: cluster.name,
     trustDomain: cluster.name,
     version,

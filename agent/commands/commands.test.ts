@@ -75,7 +75,15 @@ describe('verify', () => {
     const board = new StatusBoard(() => 0);
     const verify = async () => verifyCommand(await daemon(test, { verify: { statuses: board.all() } }), 'text');
     assert.deepEqual(await verify(), { text: 'no Kubernetes component was found on this node', ok: false });
-    const evidence = [{ source: 'handshake 127.0.0.1:10250', line: 'served serial 1a', observedAtMs: 0, cause: '' }];
+    const evidence = [
+      {
+        source: 'handshake 127.0.0.1:10250',
+        line: 'served serial 1a',
+        observedAtMs: 0,
+        cause: '',
+        rank: 'proof' as const,
+      },
+    ];
     board.set('kubelet', {
       state: 'verified',
       checks: [{ kind: 'handshake', result: 'passed', summary: 'good', evidence }],

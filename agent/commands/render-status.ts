@@ -15,7 +15,7 @@ export const statusSchema = z.object({
       kind: z.string(),
       result: z.string(),
       summary: z.string(),
-      evidence: z.array(z.object({ source: z.string(), line: z.string() })),
+      evidence: z.array(z.object({ source: z.string(), line: z.string(), rank: z.string() })),
     }),
   ),
   certificates: z.array(z.object({ path: z.string(), serial: z.string(), notAfterMs: z.number() })),
@@ -35,9 +35,10 @@ function renderStatus(status: z.infer<typeof statusSchema>, withEvidence: boolea
     lines.push(`  restarted ${times(status.restarts)}, took new files up live ${times(status.reloads)}`);
   if (status.reason !== '') lines.push(`  ${status.reason}`);
   for (const check of status.checks) {
-    lines.push(`  ${check.result.padEnd(8)}${check.kind.padEnd(10)} ${check.summary}`);
+    lines.push(`  ${check.result.padEnd(13)}${check.kind.padEnd(10)} ${check.summary}`);
     if (withEvidence)
-      for (const { source, line } of check.evidence) lines.push(`                     ${source}: ${line}`);
+      for (const { source, line, rank } of check.evidence)
+        lines.push(`               ${rank.padEnd(10)} ${source}: ${line}`);
   }
   for (const { path, serial, notAfterMs } of status.certificates) {
     lines.push(`  until ${new Date(notAfterMs).toISOString().slice(0, 16)}Z  ${path}  ${serial}`);

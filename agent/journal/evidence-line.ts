@@ -14,5 +14,6 @@ export function evidenceLine(entry: JournalEntry, cause: Cause | ''): EvidenceLi
     line: entry.message.trimEnd().slice(0, LINE_LENGTH),
     observedAtMs: entry.realtimeMs,
     cause,
+    rank: 'hint',
   };
 }

@@ -39,8 +39,6 @@ export function judge(component: Component, lines: [string, string][], more: Par
     entries: lines.map(([id, message], index) => entry(id, message, index)),
     invocationId: 'new',
     target: 'enforced',
-    ownAddresses: ['10.77.0.10'],
-    peersExpected: ['10.77.0.12'],
     ...more,
   });
 }

@@ -18,8 +18,8 @@ describe('judgeJournal', () => {
     const start: [string, string] = ['new', 'systemd:Starting etcd.service - etcd...'];
     assert.equal(judge('etcd', [...old, start, ['new', SERVING.etcd]]).result, 'passed');
     const silent = judge('etcd', [...old, start]);
-    assert.equal(silent.result, 'failed');
-    assert.match(silent.summary, /has not said that it serves/);
+    assert.equal(silent.result, 'inconclusive');
+    assert.equal(silent.summary, 'not confirmed by its log: 1 line, none known');
   });
 
   it('gives the old process the lines that it still wrote after the new one started', () => {
@@ -33,7 +33,8 @@ describe('judgeJournal', () => {
   });
 
   it('does not take an old process for the new one that has said nothing', () => {
-    assert.equal(judge('etcd', [['old', SERVING.etcd]]).result, 'failed');
+    const { result, summary } = judge('etcd', [['old', SERVING.etcd]]);
+    assert.deepEqual([result, summary], ['inconclusive', 'not confirmed by its log: nothing was written to it']);
   });
 
   it('counts every attempt of a crash loop, also lines whose invocation the journal did not know', () => {
@@ -81,33 +82,92 @@ describe('judgeJournal', () => {
       const outcome = judge(component, [['new', SERVING[component]]]);
       assert.equal(outcome.result, 'passed');
       assert.deepEqual(outcome.evidence, [
-        { source: 'journal x.service', line: SERVING[component], observedAtMs: 1_000_000, cause: '' },
+        { source: 'journal x.service', line: SERVING[component], observedAtMs: 1_000_000, cause: '', rank: 'hint' },
       ]);
-      assert.equal(judge(component, [['new', 'something else']]).result, 'failed');
-      assert.equal(judge(component, []).result, 'failed');
+      assert.equal(judge(component, [['new', 'something else']]).result, 'inconclusive');
+      assert.equal(judge(component, []).result, 'inconclusive');
     });
   }
 
-  for (const [from, error, result] of [
-    ['127.0.0.1:40000', UNKNOWN, 'failed'],
-    ['[::1]:40000', UNKNOWN, 'failed'],
-    ['10.77.0.10:40000', UNKNOWN, 'failed'],
-    ['10.77.0.12:40000', UNKNOWN, 'failed'],
-    ['10.77.0.66:40000', UNKNOWN, 'passed'],
-    ['10.77.0.12:40000', 'remote error: tls: bad certificate', 'failed'],
-    ['10.77.0.66:40000', 'remote error: tls: bad certificate', 'passed'],
-    ['127.0.0.1:40000', 'x509: certificate specifies an incompatible key usage', 'failed'],
-    ['127.0.0.1:40000', "tls: client didn't provide a certificate", 'passed'],
-    ['127.0.0.1:40000', 'tls: first record does not look like a TLS handshake', 'passed'],
-    ['127.0.0.1:40000', 'EOF', 'passed'],
-    ['10.77.0.66:40000', 'open /etc/etcd/server.crt: no such file or directory', 'failed'],
-  ] as const) {
-    it(`is ${result} for an etcd that writes "${error}" of ${from}`, () => {
-      const outcome = judge('etcd', [
-        ['new', SERVING.etcd],
-        ['new', rejected(from, error)],
-      ]);
-      assert.equal(outcome.result, result);
+  for (const from of ['127.0.0.1:40000', '[::1]:40000', '10.77.0.10:40000', '10.77.0.66:40000']) {
+    for (const error of [
+      UNKNOWN,
+      'remote error: tls: bad certificate',
+      'x509: certificate specifies an incompatible key usage',
+    ]) {
+      it(`is passed for an etcd that writes "${error}" of ${from}, with it as a hint`, () => {
+        const outcome = judge('etcd', [
+          ['new', SERVING.etcd],
+          ['new', rejected(from, error)],
+        ]);
+        assert.equal(outcome.result, 'passed');
+        const [serving, hint] = outcome.evidence;
+        assert.deepEqual([serving?.cause, serving?.line], ['', SERVING.etcd]);
+        assert.deepEqual([hint?.cause !== '', hint?.rank, hint?.line], [true, 'hint', rejected(from, error)]);
+      });
+    }
+  }
+
+  it('fails an etcd that cannot read its own file when somebody calls: no caller makes that up', () => {
+    const line = rejected('10.77.0.66:40000', 'open /etc/etcd/server.crt: no such file or directory');
+    const outcome = judge('etcd', [
+      ['new', SERVING.etcd],
+      ['new', line],
+    ]);
+    assert.equal(outcome.result, 'failed');
+    assert.match(outcome.summary, /missing-file/);
+  });
+
+  it('takes what our own probes cause for no hint', () => {
+    const bare = judge('etcd', [
+      ['new', SERVING.etcd],
+      ['new', rejected('127.0.0.1:4', "tls: client didn't provide a certificate")],
+    ]);
+    assert.deepEqual([bare.result, bare.evidence.length], ['passed', 1]);
+    const ofAnotherCa = `${HEAD}Unable to authenticate the request due to an error: x509: certificate signed by unknown authority`;
+    const foreign = judge('kube-apiserver', [
+      ['new', SERVING['kube-apiserver']],
+      ['new', ofAnotherCa],
+    ]);
+    assert.deepEqual([foreign.result, foreign.evidence.length], ['passed', 1]);
+  });
+
+  it('shows at most three hints, the newest of each cause, and none for what callers do that is no failure', () => {
+    const errors = [
+      UNKNOWN,
+      'remote error: tls: bad certificate',
+      'EOF',
+      'tls: first record does not look like a TLS handshake',
+    ];
+    const many = Array.from({ length: 50 }, (_, at): [string, string] => [
+      'new',
+      rejected(`10.77.0.66:${at}`, errors[at % errors.length] ?? ''),
+    ]);
+    const { result, evidence } = judge('etcd', [['new', SERVING.etcd], ...many]);
+    assert.equal(result, 'passed');
+    assert.deepEqual(
+      evidence.map(({ line, cause }) => [/10\.77\.0\.66:\d+/.exec(line)?.[0] ?? '', cause]),
+      [
+        ['', ''],
+        ['10.77.0.66:48', 'unknown-authority'],
+        ['10.77.0.66:49', 'refused-by-peer'],
+      ],
+    );
+  });
+
+  it('is inconclusive, with its hints, for a log in which only callers are known', () => {
+    const { result, summary, evidence } = judge('etcd', [
+      ['new', 'a wrapper says hello'],
+      ['new', rejected('10.77.0.66:1', UNKNOWN)],
+    ]);
+    assert.equal(result, 'inconclusive');
+    assert.equal(summary, 'not confirmed by its log: 2 lines, none of which says that it serves');
+    assert.equal(evidence.at(-1)?.cause, 'unknown-authority');
+  });
+
+  for (const component of components.all.filter((each) => each !== 'admin' && each !== 'etcd')) {
+    it(`reads ${component} through a prefix in front of each line`, () => {
+      assert.equal(judge(component, [['new', `kube: ${SERVING[component]}`]]).result, 'passed');
     });
   }
 
@@ -147,9 +207,9 @@ describe('judgeJournal', () => {
       'passed',
     ],
     [
-      'an API server that distrusts it',
+      'an API server that distrusts it, which its proofs and that of the API server tell',
       [`${HEAD}http: TLS handshake error from 10.77.0.12:5: remote error: tls: bad certificate`],
-      'failed',
+      'passed',
     ],
   ] as const) {
     it(`is ${result} for a kubelet with ${what}`, () => {

@@ -1,11 +1,10 @@
-/** The journal as a proof: whether a component's new process says that it serves, and nothing against it. */
+/** What a component's new process says of itself in its log: that it serves, or why it cannot. */
 import type { Component } from '../../common/names/names.ts';
 import type { Target } from '../plan/change.ts';
 import type { CheckOutcome } from '../verify/checks.ts';
 import { classify } from './classify.ts';
 import { evidenceLine } from './evidence-line.ts';
 import type { Finding, Sign } from './finding.ts';
-import { hostOf, isLoopback } from './host-port.ts';
 import type { JournalEntry } from './journal-entry.ts';
 
 /** What is judged. */
@@ -21,13 +20,6 @@ export interface JudgeJournalOptions {
   target: Target;
   /** True when the process that ran before has taken new files up: it does not start, so it need not say that it serves. */
   live?: boolean;
-  /** This node's addresses, without loopback, which always counts. */
-  ownAddresses: readonly string[];
-  /**
-   * Addresses of other nodes whose components must be able to connect: other members and API servers for etcd, API servers
-   * for kubelet. Being refused by these or refusing these is a failure; strangers are not.
-   */
-  peersExpected: readonly string[];
 }
 
 /** An entry with what it says. */
@@ -37,6 +29,8 @@ interface Said {
 }
 
 const MOST_EVIDENCE = 8;
+/** Of them what callers made it write: it explains what another check found. */
+const MOST_HINTS = 3;
 
 /** Of which any shows that a start has come to its end. A manager in reserve never gets the lease; kube-proxy serves nobody. */
 const SIGNS_OF_SUCCESS: Record<Component, readonly Sign[]> = {
@@ -50,11 +44,10 @@ const SIGNS_OF_SUCCESS: Record<Component, readonly Sign[]> = {
 };
 
 /**
- * Failed when the process wrote of a failure that is its own, of a server that it needs and cannot verify, or, for etcd,
- * of refusing this node or an expected peer: an etcd with a broken CA file is active and refuses everybody. After a start passed
- * only with the component's sign of success; skipped where nothing runs. A certificate that a stranger shows changes nothing, nor does what a later success cures.
- *
- * Silence proves little: an API server with a certificate that nobody trusts passes here (handshake and peers tell).
+ * Failed when the process wrote of a failure that is its own, or of a server that it needs and cannot verify. What a later success cures
+ * does not count, nor does what a caller makes it write, whoever calls: that is shown as a hint, since it tells why another check failed.
+ * After a start passed with the component's sign of success, and inconclusive without it: its log may be written elsewhere, or in a way that
+ * is not known here. Handshake and cluster prove what it does.
  */
 export function judgeJournal(options: JudgeJournalOptions): CheckOutcome {
   if (options.component === 'admin') {
@@ -82,28 +75,57 @@ export function judgeJournal(options: JudgeJournalOptions): CheckOutcome {
       evidence: worst(failures).map(({ entry, finding }) => evidenceLine(entry, finding.cause)),
     };
   }
+  const hints = newestHints(said.filter(({ finding }) => isHint(options.component, finding)));
+  const evidenceOf = (shown: readonly JournalEntry[]) => [
+    ...shown.map((entry) => evidenceLine(entry, '')),
+    ...hints.map(({ entry, finding }) => evidenceLine(entry, finding.cause)),
+  ];
   if (serving.length === 0 && !live) {
-    const doubtful = said.filter(({ finding }) => finding.role === 'noise').map(({ entry }) => entry);
-    const shown = doubtful.length > 0 ? doubtful : entries;
+    const noise = said.filter(({ finding }) => finding.role === 'noise').map(({ entry }) => entry);
     return {
       kind: 'journal',
-      result: 'failed',
-      summary: `${options.unit} has not said that it serves: see what it waits for`,
-      evidence: distinct(shown)
-        .slice(-MOST_EVIDENCE)
-        .map((entry) => evidenceLine(entry, '')),
+      result: 'inconclusive',
+      summary: `not confirmed by its log: ${countOf(entries, said)}`,
+      evidence: evidenceOf(distinct(noise.length > 0 ? noise : entries).slice(hints.length - MOST_EVIDENCE)),
     };
   }
   const others = said.filter((one) => one.finding.role === 'success' && !serving.includes(one));
-  const shown = [...serving.toReversed(), ...others.toReversed()].slice(0, MOST_EVIDENCE);
+  const shown = [...serving.toReversed(), ...others.toReversed()].slice(0, MOST_EVIDENCE - hints.length);
   return {
     kind: 'journal',
     result: 'passed',
     summary: live
-      ? `${options.unit} says nothing against its certificates since it was given new ones`
-      : `${options.unit} says that it serves, and nothing against its certificates`,
-    evidence: said.filter((one) => shown.includes(one)).map(({ entry }) => evidenceLine(entry, '')),
+      ? `${options.unit} says nothing against its certificates since it was given new ones${toldBy(hints)}`
+      : `${options.unit} says that it serves, and nothing against its certificates${toldBy(hints)}`,
+    evidence: evidenceOf(said.filter((one) => shown.includes(one)).map(({ entry }) => entry)),
   };
+}
+
+function toldBy(hints: readonly Said[]): string {
+  return hints.length === 0 ? '' : '; what it says of its callers decides nothing';
+}
+
+/** "214 lines, none known"; "nothing was written". */
+function countOf(entries: readonly JournalEntry[], said: readonly Said[]): string {
+  if (entries.length === 0) return 'nothing was written to it';
+  const lines = entries.length === 1 ? '1 line' : `${entries.length} lines`;
+  return said.length === 0 ? `${lines}, none known` : `${lines}, none of which says that it serves`;
+}
+
+/**
+ * True for a failure that callers cause and that may tell why a proof failed. Our own probes are among the callers: one comes without a
+ * certificate to see it refused, and an API server is shown one of another CA.
+ */
+function isHint(component: Component, { role, side, cause, fault }: Finding): boolean {
+  if (role !== 'failure' || side !== 'server' || cause === 'no-client-certificate') return false;
+  return fault === 'own' || component === 'etcd';
+}
+
+/** The newest of each kind. */
+function newestHints(hints: readonly Said[]): Said[] {
+  const newest = new Map<string, Said>();
+  for (const one of hints) newest.set(`${one.finding.cause} ${one.finding.fault}`, one);
+  return [...newest.values()].slice(-MOST_HINTS);
 }
 
 /**
@@ -134,6 +156,8 @@ function isSignOfSuccess({ component, target }: JudgeJournalOptions, finding: Fi
 function counts(options: JudgeJournalOptions, finding: Finding, serves: boolean): boolean {
   if (finding.role !== 'failure') return false;
   if (finding.fatal) return true;
+  // whoever reaches its port can cause this
+  if (finding.side === 'server') return false;
   // a kubelet's certificate is the business of that kubelet's node
   if (finding.about === 'kubelet') return false;
   if (finding.transient) return !serves;
@@ -143,25 +167,7 @@ function counts(options: JudgeJournalOptions, finding: Finding, serves: boolean)
   // a kubelet that keeps its own leaves goes on rotating them itself
   const rotates = options.component === 'kubelet' && finding.cause === 'conflicting-setting';
   if (options.target === 'trusting' && rotates) return false;
-  switch (finding.fault) {
-    case 'own':
-      return finding.side !== 'server' || finding.cause !== 'refused-by-peer' || matters(options, finding.remote);
-    case 'peer-server':
-      return true;
-    case 'peer-client':
-      // our own probes come without a certificate to see it refused
-      return (
-        options.component === 'etcd' && finding.cause !== 'no-client-certificate' && matters(options, finding.remote)
-      );
-    case 'none':
-      return false;
-  }
-}
-
-/** True when the other side is this node or a peer that must be able to connect. */
-function matters({ ownAddresses, peersExpected }: JudgeJournalOptions, remote: string): boolean {
-  const host = hostOf(remote);
-  return isLoopback(host) || [...ownAddresses, ...peersExpected].some((address) => hostOf(address) === host);
+  return finding.fault === 'own' || finding.fault === 'peer-server';
 }
 
 /** The lines that say why first, then those that only say that, as many as evidence takes, in the order of the journal. */

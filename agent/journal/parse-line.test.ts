@@ -68,6 +68,21 @@ describe('parseLine', () => {
       'I1124 10:14:03.054501     163 log.go:172] http: TLS handshake error from [fd00::1]:5: EOF',
       { remote: '[fd00::1]:5', error: 'EOF' },
     ],
+    [
+      'klog behind what a wrapper puts in front of it',
+      '[kubelet] 2026-11-24T10:14:03Z stderr F E1124 10:14:03.054501     163 x.go:1] "Started" err="EOF"',
+      { format: 'klog', severity: 'error', source: 'x.go', message: 'Started', error: 'EOF' },
+    ],
+    [
+      'klog behind a short prefix',
+      'xyz E1124 10:14:03.054501     163 x.go:1] "Started kubelet" err="EOF"',
+      { format: 'klog', severity: 'error', source: 'x.go', message: 'Started kubelet', error: 'EOF' },
+    ],
+    [
+      'no header of klog behind a quotation mark, where anybody may have written it',
+      'pod "E1124 10:14:03.054501     163 x.go:1] x509: certificate signed by unknown authority',
+      { format: 'text' },
+    ],
     ['nothing', '', { format: 'text', severity: '', message: '', error: '', remote: '', url: '', host: '' }],
   ];
   for (const [what, message, expected] of rows) {

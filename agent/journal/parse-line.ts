@@ -30,6 +30,8 @@ type Frame = Pick<ParsedLine, 'format' | 'severity' | 'source' | 'message'> & { 
 
 /** A text in Go's %q form, without its quotes. */
 const QUOTED = String.raw`"((?:[^"\\]|\\.)*)"`;
+/** What a wrapper or a shipper of logs puts in front of each line: "kubelet: ", a time; without quotes, behind which may be anybody's words. */
+const PREFIX = /^[^"\n]{1,40}?(?=[IWEF]\d{4} \d\d:)/;
 const KLOG = /^([IWEF])\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ ([\w.-]+):\d+\] (.*)$/s;
 const CAPNSLOG = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ ([A-Z]) \| (?:([\w/]+): )?(.*)$/s;
 const GRPC = /^(INFO|WARNING|ERROR|FATAL): \d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d (.*)$/s;
@@ -152,6 +154,9 @@ function unframe({ message, fromSystemd }: Pick<JournalEntry, 'message' | 'fromS
       fields: json,
     };
   }
+  const prefix = PREFIX.exec(message)?.[0];
+  if (prefix !== undefined && KLOG.test(message.slice(prefix.length)))
+    return unframe({ message: message.slice(prefix.length), fromSystemd });
   const grpc = GRPC.exec(message);
   if (grpc !== null) {
     const [, level = '', rest = ''] = grpc;

@@ -109,7 +109,7 @@ describe('complaintsAbout', () => {
       'kube-apiserver',
       `${HEAD}http: TLS handshake error from 10.77.0.10:5: remote error: tls: bad certificate`,
       { component: 'kube-controller-manager', endpoints: ['10.77.0.10:10257'] },
-      'refused-by-peer',
+      '',
     ],
     [
       'an API server that a scheduler elsewhere distrusts',
@@ -137,7 +137,7 @@ describe('complaintsAbout', () => {
       'kubelet',
       `${HEAD}http: TLS handshake error from 10.77.0.10:5: remote error: tls: bad certificate`,
       API,
-      'refused-by-peer',
+      '',
     ],
     [
       'a caller of a kubelet that could be anybody',
@@ -146,13 +146,7 @@ describe('complaintsAbout', () => {
       API,
       '',
     ],
-    [
-      'an etcd on the API server as its client',
-      'etcd',
-      rejected('10.77.0.10:40000', UNKNOWN),
-      API,
-      'unknown-authority',
-    ],
+    ['an etcd on the API server as its client', 'etcd', rejected('10.77.0.10:40000', UNKNOWN), API, ''],
     ['an etcd on a stranger', 'etcd', rejected('10.77.0.66:40000', UNKNOWN), API, ''],
     [
       'an etcd on a member at its peer port',
@@ -171,14 +165,14 @@ describe('complaintsAbout', () => {
       'etcd',
       rejected('10.77.0.10:40000', 'remote error: tls: bad certificate'),
       ETCD,
-      'refused-by-peer',
+      '',
     ],
     [
       'an etcd on another member without a certificate',
       'etcd',
       rejected('10.77.0.10:40000', "tls: client didn't provide a certificate"),
       ETCD,
-      'no-client-certificate',
+      '',
     ],
     [
       'an etcd on a plaintext client',
@@ -230,7 +224,7 @@ describe('complaintsAbout', () => {
       const complaints = complaintsAbout(logOf([speaker, line]), { ...about, sinceMs: 0 });
       assert.deepEqual(
         complaints,
-        cause === '' ? [] : [{ source: `journal ${speaker}.service`, line, observedAtMs: 1000, cause }],
+        cause === '' ? [] : [{ source: `journal ${speaker}.service`, line, observedAtMs: 1000, cause, rank: 'hint' }],
       );
     });
   }

@@ -25,17 +25,6 @@ const MOST_COMPLAINTS = 20;
  */
 const BEFORE_MS = 60_000;
 
-/** On whose servers a component is a client, so that they can complain of its client certificate and its trust. */
-const SERVERS_CALLED_BY: Record<Component, readonly Component[]> = {
-  etcd: ['etcd'],
-  'kube-apiserver': ['etcd', 'kubelet'],
-  'kube-controller-manager': ['kube-apiserver'],
-  'kube-scheduler': ['kube-apiserver'],
-  kubelet: ['kube-apiserver'],
-  'kube-proxy': ['kube-apiserver'],
-  admin: [], // people call from anywhere
-};
-
 /** With these the server at fault is the one that took the connection, though what it refused is the speaker's own. */
 const REFUSALS: readonly Cause[] = ['unauthorized', 'refused-by-peer', 'no-client-certificate'];
 
@@ -43,18 +32,17 @@ const REFUSALS: readonly Cause[] = ['unauthorized', 'refused-by-peer', 'no-clien
  * The lines that complain of the component, one for each journal, cause and address, the newest, oldest first; empty when
  * there are none.
  *
- * Speakers that call it must name its address, except for the API server's own refusals (401), which name none. Speakers
- * that are called by it must name one of its hosts. What names no address and could be anybody's (a client certificate that an API server
- * or a kubelet cannot authenticate) is no complaint: whoever reaches the port could write it. Refused connections are
- * none either. At an address that several API servers share, and where a refusal names none, another one may be meant: there only what
+ * Only its clients complain, and they must name its address, except for the API server's own refusals (401), which name none. What a
+ * server says of its callers is no complaint: any process on the component's node, or behind its address, could have called. Refused
+ * connections are none either. At an address that several API servers share, and where a refusal names none, another one may be meant: there only what
  * its speaker did not say in the minute before the change counts.
  */
 export function complaintsAbout(log: FindingLog, question: ComplaintQuestion): EvidenceLine[] {
   const newest = new Map<string, EvidenceLine>();
   const saidBefore = new Set<string>();
   for (const logged of log.since(question.sinceMs - BEFORE_MS)) {
-    const { speaker, finding, entry } = logged;
-    if (!isAbout(question, speaker, finding)) continue;
+    const { finding, entry } = logged;
+    if (!isAbout(question, finding)) continue;
     const key = keyOf(logged);
     if (entry.realtimeMs < question.sinceMs) saidBefore.add(key);
     if (entry.realtimeMs < question.sinceMs || (mayBeOfAnother(question, finding) && saidBefore.has(key))) continue;
@@ -65,7 +53,7 @@ export function complaintsAbout(log: FindingLog, question: ComplaintQuestion): E
 }
 
 function keyOf({ finding, entry }: LoggedFinding): string {
-  return `${entry.unit} ${finding.cause} ${finding.side === 'server' ? hostOf(finding.remote) : finding.remote}`;
+  return `${entry.unit} ${finding.cause} ${finding.remote}`;
 }
 
 /** True when a client's line may mean another server than the one in question. */
@@ -74,23 +62,13 @@ function mayBeOfAnother({ sharedEndpoints = [] }: ComplaintQuestion, { side, rem
   return remote === '' ? sharedEndpoints.length > 0 : sharedEndpoints.some((endpoint) => isEndpoint(endpoint, remote));
 }
 
-function isAbout(question: ComplaintQuestion, speaker: Component, finding: Finding): boolean {
-  if (finding.role !== 'failure' || finding.transient) return false;
-  if (finding.side === 'client') {
-    if (finding.about !== question.component) return false;
-    if (finding.fault !== 'peer-server' && !REFUSALS.includes(finding.cause)) return false;
-    return finding.remote === ''
-      ? finding.about === 'kube-apiserver' && REFUSALS.includes(finding.cause)
-      : question.endpoints.some((endpoint) => isEndpoint(endpoint, finding.remote));
-  }
-  if (finding.side === 'server') {
-    if (!SERVERS_CALLED_BY[question.component].includes(speaker) || finding.remote === '') return false;
-    // an etcd of 3.5.15 and later says at which port: members come to the peer port, API servers to the other
-    if (speaker === 'etcd' && finding.about === 'etcd' && question.component !== 'etcd') return false;
-    const host = hostOf(finding.remote);
-    return question.endpoints.some((endpoint) => hostOf(endpoint) === host);
-  }
-  return false;
+function isAbout(question: ComplaintQuestion, finding: Finding): boolean {
+  const { role, transient, side, about, fault, cause, remote } = finding;
+  if (role !== 'failure' || transient || side !== 'client' || about !== question.component) return false;
+  if (fault !== 'peer-server' && !REFUSALS.includes(cause)) return false;
+  return remote === ''
+    ? about === 'kube-apiserver' && REFUSALS.includes(cause)
+    : question.endpoints.some((endpoint) => isEndpoint(endpoint, remote));
 }
 
 /** True when an address that was called is this endpoint. */

@@ -1,7 +1,6 @@
 /** Goes on reading what this node's components write, units and static pods, and reports TLS failures as they come. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { type Component, type ComponentState, components } from '../../common/names/names.ts';
+import type { Component, ComponentState } from '../../common/names/names.ts';
 import { runTasks } from '../../common/run/run-tasks.ts';
 import type { Clock } from '../../common/time/clock.ts';
 import type { TlsObservationSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
@@ -12,8 +11,8 @@ import { classify } from './classify.ts';
 import type { Finding } from './finding.ts';
 import type { FindingLog } from './finding-log.ts';
 import { followPodLogs, POLL_MS } from './follow-pod-logs.ts';
-import { hostOf } from './host-port.ts';
 import type { JournalEntry } from './journal-entry.ts';
+import { COUNT_MS, Observations } from './observations.ts';
 import { followUnits, type ReadJournalDeps } from './read-journal.ts';
 
 /** A component and what runs it. */
@@ -34,8 +33,10 @@ export interface WatchDeps {
   board: StatusBoard;
   /** Our own probes: what a component says of them is no news. */
   own: OwnCalls;
-  /** Told of every failure, but not of the same one again within a minute. */
+  /** Told of every failure that is new, and each minute how often those that go on were written. */
   observe(observation: MessageInitShape<typeof TlsObservationSchema>): void;
+  /** Told of every component that writes of a failure: a line proves nothing, so the component is to be proved anew. */
+  doubt(component: Component): void;
 }
 
 /** Units that are read whether they were found or not; those that are not on the node write nothing. */
@@ -48,26 +49,25 @@ const USUAL_UNITS: readonly (readonly [unit: string, component: Component])[] = 
   ['kube-proxy.service', 'kube-proxy'],
 ];
 
-const REPEAT_MS = 60_000;
-const MAX_LINE = 1000;
-/**
- * Whoever reaches a port can make a component complain: no more than so many different failures are told within REPEAT_MS. Those of
- * its files and of the servers that it calls, which no caller makes, are told up to twice as many, so that none crowds them out.
- */
-const MOST_TOLD = 100;
 /** The change under way is judged by its own verification. */
 const BUSY: readonly ComponentState[] = ['applying', 'verifying'];
 
 /** Watches until the signal fires. */
 export async function watchJournals(deps: WatchDeps, signal: AbortSignal): Promise<void> {
-  const told = new Map<string, number>();
+  const observations = new Observations(deps.observe);
   const take = (component: Component, entry: JournalEntry) => {
     const finding = classify(component, entry);
     if (finding === undefined || finding.role !== 'failure' || deps.own.caused(entry.message)) return;
     deps.findings.add({ speaker: component, finding, entry });
-    if (isNews(deps, component, finding, told)) report(deps, component, finding, entry);
+    if (!isNews(deps, component, finding)) return;
+    observations.add(component, finding, entry);
+    deps.doubt(component);
   };
-  await runTasks(signal, [(stop) => watchUnits(deps, take, stop), (stop) => watchPods(deps, take, stop)]);
+  await runTasks(signal, [
+    (stop) => watchUnits(deps, take, stop),
+    (stop) => watchPods(deps, take, stop),
+    (stop) => flushEachMinute(deps.clock, observations, stop),
+  ]);
 }
 
 /** What to do with an entry that a component wrote. */
@@ -141,30 +141,21 @@ function unitsOf(deps: WatchDeps): Map<string, Component> {
   return new Map([...USUAL_UNITS, ...found]);
 }
 
-function report({ observe }: WatchDeps, speaker: Component, finding: Finding, entry: JournalEntry): void {
-  const { cause, fault, remote } = finding;
-  observe({
-    component: components.toNumber(speaker),
-    unit: entry.unit,
-    cause,
-    fault,
-    remote,
-    line: entry.message.slice(0, MAX_LINE),
-    loggedAt: timestampFromMs(entry.realtimeMs),
-  });
-}
-
-/** What a restart of the other side causes too is no news, nor is what was told a moment ago; only what is told counts as told. */
-function isNews({ board, clock }: WatchDeps, speaker: Component, finding: Finding, told: Map<string, number>): boolean {
+/** What a restart of the other side causes too is no news, nor is what a change under way causes. */
+function isNews({ board }: WatchDeps, speaker: Component, finding: Finding): boolean {
   if (finding.transient || finding.fault === 'none') return false;
   const state = board.get(speaker)?.state;
-  if (state !== undefined && BUSY.includes(state)) return false;
-  const nowMs = clock.nowMs();
-  for (const [old, atMs] of told) if (nowMs - atMs >= REPEAT_MS) told.delete(old);
-  // a caller has another port each time
-  const remote = finding.side === 'server' ? hostOf(finding.remote) : finding.remote;
-  const key = `${speaker} ${finding.cause} ${finding.fault} ${remote}`;
-  if (told.has(key) || told.size >= (finding.side === 'server' ? MOST_TOLD : 2 * MOST_TOLD)) return false;
-  told.set(key, nowMs);
-  return true;
+  return state === undefined || !BUSY.includes(state);
+}
+
+/** Tells what was counted, every COUNT_MS. */
+async function flushEachMinute(clock: Clock, observations: Observations, signal: AbortSignal): Promise<void> {
+  try {
+    for (;;) {
+      await clock.sleep(COUNT_MS, signal);
+      observations.flush();
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
 }

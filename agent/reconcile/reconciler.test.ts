@@ -6,7 +6,7 @@ import { FakeCluster } from '../plan/fake-cluster.ts';
 import { kubeletCommand } from '../plan/fake-parts.ts';
 import type { RotateOutcome } from '../rotate.ts';
 import { Reconciler } from './reconciler.ts';
-import { begin, INTERVAL_MS, undone } from './reconciler-for-tests.ts';
+import { begin, undone } from './reconciler-for-tests.ts';
 
 describe('Reconciler', () => {
   it('makes one change after another, planning anew after each, then verifies what needs none', async (test) => {
@@ -202,48 +202,6 @@ describe('Reconciler', () => {
     await until(() => made.length === 2, 'the second change');
     release(undone);
     assert.equal((await again).outcomes.length, 1);
-  });
-
-  it('passes at the interval, and at once when woken, also in the middle of a pass', async (test) => {
-    const { clock, state, reconciler, stop } = await begin(test, FakeCluster.worker);
-    const rests = (looks: number) =>
-      until(() => state.looks === looks && clock.sleeping === 1, 'the rest after that many looks');
-    const running = reconciler.run(stop.signal);
-    await rests(2); // a change, and a look after it
-    await clock.advance(INTERVAL_MS);
-    await rests(3);
-    reconciler.wake();
-    await rests(4);
-    const { settings } = state;
-    state.settings = undefined;
-    reconciler.wake();
-    await until(() => clock.sleeping === 1, 'the sleep');
-    assert.equal(state.looks, 4);
-    state.settings = settings;
-    reconciler.wake();
-    reconciler.wake();
-    await rests(5);
-    stop.abort();
-    await assert.rejects(running, { name: 'AbortError' });
-  });
-
-  it('comes again to what was not begun as soon as the server can be reached, and to nothing else', async (test) => {
-    const { clock, state, made, reconciler, stop } = await begin(test, FakeCluster.worker);
-    const make = state.outcome;
-    state.outcome = async () => ({ outcome: 'not-begun', reason: 'the disk of the CA server is full' });
-    const rests = (changes: number) =>
-      until(() => made.length === changes && clock.sleeping === 1, 'the rest after that many changes');
-    const running = reconciler.run(stop.signal);
-    await rests(1);
-    state.outcome = make;
-    reconciler.reconnected();
-    await rests(2);
-    const { looks } = state;
-    reconciler.reconnected();
-    await clock.advance(0);
-    assert.equal(state.looks, looks);
-    stop.abort();
-    await assert.rejects(running, { name: 'AbortError' });
   });
 
   it('tells of a look that fails, and goes on', async (test) => {

@@ -47,6 +47,9 @@ export interface ReconcilerDeps extends ReportFoundDeps {
   remember(): Promise<void>;
 }
 
+/** So long after a pass, what is doubted or degraded is proved anew: a caller can make a log say something all the time; milliseconds. */
+const PROVE_AGAIN_MS = 60_000;
+
 /** What one pass did. */
 export interface PassResult {
   outcomes: { changeId: string; components: Component[]; outcome: RotateOutcome }[];
@@ -65,6 +68,8 @@ export class Reconciler {
   #unbegun = false;
   #running: Promise<PassResult> | undefined;
   #verified = new Set<Component>();
+  /** Verified ones of which a log complained since. */
+  readonly #doubted = new Set<Component>();
   /** What the last look found. */
   #looked: PlanInput | undefined;
 
@@ -78,6 +83,13 @@ export class Reconciler {
     this.#wake();
   }
 
+  /** The log of a component complains: if it counts as proved it is proved anew, within a minute. */
+  doubt(component: Component): void {
+    if (this.#deps.board.get(component)?.state !== 'verified' || this.#doubted.has(component)) return;
+    this.#doubted.add(component);
+    this.#wake(); // the rest may be over sooner
+  }
+
   /** The server can be reached again: what could not begin may begin now. */
   reconnected(): void {
     if (this.#unbegun) this.wake();
@@ -85,13 +97,25 @@ export class Reconciler {
 
   /** Passes at the interval, whenever a certificate is due and whenever woken, until the signal fires. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, log, intervalMs } = this.#deps;
-    const restMs = () => (this.#looked === undefined ? intervalMs : sleepMs(this.#looked, clock.nowMs(), intervalMs));
+    const { log } = this.#deps;
     while (!signal.aborted) {
       this.#woken = false;
       const { problem } = await this.pass(signal, false);
       if (problem !== '') log.warn('nothing could be planned', { detail: problem });
-      if (!this.#woken) await this.#sleep(clock.sleep.bind(clock), restMs(), signal);
+      await this.#rest(signal);
+    }
+  }
+
+  /** Until something is due, or a pass is asked for. */
+  async #rest(signal: AbortSignal): Promise<void> {
+    const { board, clock, intervalMs } = this.#deps;
+    const passedAtMs = clock.nowMs();
+    const restMs = this.#looked === undefined ? intervalMs : sleepMs(this.#looked, passedAtMs, intervalMs);
+    while (!this.#woken) {
+      const isDoubtful = this.#doubted.size > 0 || board.all().some(({ state }) => state === 'degraded');
+      const leftMs = passedAtMs + (isDoubtful ? Math.min(restMs, PROVE_AGAIN_MS) : restMs) - clock.nowMs();
+      if (leftMs <= 0) return;
+      await this.#sleep(clock.sleep.bind(clock), leftMs, signal);
     }
   }
 
@@ -198,20 +222,27 @@ export class Reconciler {
     return { fingerprint, reason, retryGeneration, atMs: this.#deps.clock.nowMs(), kind: 'failed' };
   }
 
-  /** What is as it should be is proved once after every start of the agent. */
+  /** What is as it should be is proved once after every start of the agent, and again while it is degraded or was doubted. */
   async #verifyUnchanged(input: PlanInput, plan: NodePlan, signal: AbortSignal): Promise<void> {
     const changing = new Set(plan.changes.flatMap(({ components }) => components.map(({ component }) => component)));
     const blocked = new Set(plan.problems.map(({ component }) => component));
     for (const detected of input.detected.components) {
       const { component } = detected;
-      const state = this.#deps.board.get(component)?.state;
-      // one that has not come back yet, say after a boot, is looked at again
-      const proved = this.#verified.has(component) && state !== 'detected' && state !== 'degraded';
-      if (changing.has(component) || blocked.has(component) || proved) continue;
+      const isProved = this.#isProved(component);
+      this.#doubted.delete(component); // what is said from now on counts anew
+      if (changing.has(component) || blocked.has(component) || isProved) continue;
       await this.#deps.verify(input, detected, signal);
       this.#verified.add(component);
     }
     await this.#deps.remember();
+  }
+
+  #isProved(component: Component): boolean {
+    const state = this.#deps.board.get(component)?.state;
+    // one that has not come back yet, say after a boot, is looked at again
+    return (
+      this.#verified.has(component) && !this.#doubted.has(component) && state !== 'detected' && state !== 'degraded'
+    );
   }
 
   /**

@@ -75,7 +75,7 @@ async function begin(test: TestContext, step: 'prepare' | 'enforce' = 'prepare')
       if (file === 'peer') serials.set(2380, parseCertificate(pem).serial);
     }
   };
-  return { cluster, board, state, install, verify };
+  return { journal, cluster, board, state, install, verify };
 }
 
 const admin: Detected = {
@@ -158,6 +158,16 @@ describe('verifyInstalled', () => {
     state.healthy = true;
     await verify();
     assert.equal(board.get('etcd')?.state, 'pending');
+  });
+
+  it('is not DEGRADED by a log that complains beside proofs that pass: it is shown as inconclusive', async (test) => {
+    const { board, journal, install, verify } = await begin(test, 'enforce');
+    await install();
+    board.set('etcd', { state: 'verified' });
+    journal.result = 'failed';
+    await verify();
+    const { state, checks } = board.get('etcd') ?? assert.fail();
+    assert.deepEqual([state, checks.find(({ kind }) => kind === 'journal')?.result], ['verified', 'inconclusive']);
   });
 
   it('leaves a unit alone that nobody wants to run', async (test) => {

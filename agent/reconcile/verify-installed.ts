@@ -10,6 +10,7 @@ import { PREPARED, TRUSTING } from '../report/change-report.ts';
 import { installedCertificates } from '../report/installed-certificates.ts';
 import type { StatusBoard } from '../report/status-board.ts';
 import { installedTrust } from '../report/trust.ts';
+import type { CheckOutcome } from '../verify/checks.ts';
 import { expectInstalled } from '../verify/expect.ts';
 import { type VerifyDeps, verifyComponent } from '../verify/verify-change.ts';
 
@@ -21,7 +22,7 @@ export interface VerifyInstalledDeps {
 
 /**
  * Verifies what is installed. The peers are not asked: nothing changed, and what is installed was kept only after they had their
- * word. One that fails now is DEGRADED.
+ * word. One of which a proof fails now is DEGRADED. Its log alone decides nothing: what it said may be over, and the other checks tell.
  */
 export async function verifyInstalled(
   { verify, board }: VerifyInstalledDeps,
@@ -50,7 +51,7 @@ export async function verifyInstalled(
     ok: process.kind === 'none' || state.activeState === 'active',
     detail: state.text,
   };
-  const checks = await verifyComponent(verify, expectation, running, signal);
+  const checks = (await verifyComponent(verify, expectation, running, signal)).map(asHint);
   const failed = checks.find(({ result }) => result === 'failed');
   const peers = known.checks.filter(({ kind, result }) => kind === 'peers' && result !== 'failed');
   const certificates = installedCertificates(installed, folder, input.bundles);
@@ -63,6 +64,11 @@ export async function verifyInstalled(
   const trust = installedTrust(installed);
   if (target === 'enforced') board.set(component, { ...found, trust, state: 'verified', reason: '' });
   else board.set(component, { ...found, trust, state: 'pending', reason: target === 'prepared' ? PREPARED : TRUSTING });
+}
+
+/** The check of a log that complains, as what it is beside proofs. */
+function asHint(check: CheckOutcome): CheckOutcome {
+  return check.kind === 'journal' && check.result === 'failed' ? { ...check, result: 'inconclusive' } : check;
 }
 
 /** The certificate without which a component is only made to trust the roots of ours. */

@@ -14,7 +14,9 @@ const empty: AgentState = { version: 1, settings: undefined, statuses: [], faile
 
 function full(etcdStep: 'prepare' | undefined): AgentState {
   const board = new StatusBoard(() => 7);
-  const evidence = [{ source: 'journal etcd.service', line: 'x', observedAtMs: 5, cause: 'expired' }];
+  const evidence = [
+    { source: 'journal etcd.service', line: 'x', observedAtMs: 5, cause: 'expired', rank: 'hint' as const },
+  ];
   board.set('etcd', {
     state: 'rolled-back',
     checks: [{ kind: 'journal', result: 'failed', summary: 'no', evidence }],

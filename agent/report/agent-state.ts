@@ -10,6 +10,7 @@ import {
   checkResults,
   componentStates,
   components,
+  evidenceRanks,
   profiles,
   roles,
 } from '../../common/names/names.ts';
@@ -86,7 +87,16 @@ const checkSchema = z.object({
   kind: z.enum(checkKinds.all),
   result: z.enum(checkResults.all),
   summary: z.string(),
-  evidence: z.array(z.object({ source: z.string(), line: z.string(), observedAtMs: z.number(), cause: z.string() })),
+  evidence: z.array(
+    z.object({
+      source: z.string(),
+      line: z.string(),
+      observedAtMs: z.number(),
+      cause: z.string(),
+      // those of earlier versions are not worth more
+      rank: z.enum(evidenceRanks.all).default('hint'),
+    }),
+  ),
 });
 
 const statusSchema = z

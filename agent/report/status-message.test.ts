@@ -7,7 +7,9 @@ import { checkMessage, checkOutcome, statusMessage } from './status-message.ts';
 
 const check: CheckOutcome = {
   ...{ kind: 'journal', result: 'failed', summary: 'refuses everybody' },
-  evidence: [{ source: 'journal etcd.service', line: 'x'.repeat(1_500), observedAtMs: 1_234, cause: 'expired' }],
+  evidence: [
+    { source: 'journal etcd.service', line: 'x'.repeat(1_500), observedAtMs: 1_234, cause: 'expired', rank: 'hint' },
+  ],
 };
 
 describe('statusMessage', () => {

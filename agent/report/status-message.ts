@@ -7,6 +7,7 @@ import {
   checkResults,
   componentStates,
   components,
+  evidenceRanks,
   profiles,
 } from '../../common/names/names.ts';
 import {
@@ -59,12 +60,13 @@ export function checkMessage(check: CheckOutcome): Check {
 }
 
 /** A line of evidence, cut to what the wire takes. */
-export function evidenceMessage({ source, line, observedAtMs, cause }: EvidenceLine): Evidence {
+export function evidenceMessage({ source, line, observedAtMs, cause, rank }: EvidenceLine): Evidence {
   return create(EvidenceSchema, {
     source,
     line: line.slice(0, MAX_LINE),
     observedAt: timestampFromMs(observedAtMs),
     cause,
+    rank: evidenceRanks.toNumber(rank),
   });
 }
 
@@ -73,11 +75,12 @@ export function checkOutcome(check: Check): CheckOutcome | undefined {
   const kind = checkKinds.toWord(check.kind);
   const result = checkResults.toWord(check.result);
   if (kind === undefined || result === undefined) return undefined;
-  const evidence = check.evidence.map(({ source, line, observedAt, cause }) => ({
+  const evidence = check.evidence.map(({ source, line, observedAt, cause, rank }) => ({
     source,
     line,
     observedAtMs: observedAt === undefined ? 0 : timestampMs(observedAt),
     cause,
+    rank: evidenceRanks.toWord(rank) ?? 'hint',
   }));
   return { kind, result, summary: check.summary, evidence };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { Places } from '../../common/run/places.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import { PeerQuestionSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { Component } from '../../proto/gen/kubemtls/v1/types_pb.js';
@@ -29,7 +30,7 @@ function begin(options: { skewMs?: number; complainedAtMs?: number | number[]; c
   }
   const components = 'components' in options ? options.components : [];
   const deps = {
-    ...{ clock, findings, skewMs: () => skewMs, components: () => components },
+    ...{ clock, findings, skewMs: () => skewMs, components: () => components, places: new Places(4, 60) },
     probe: async () => assert.fail('nothing here calls anybody'),
   };
   const ask = (fields: MessageInitShape<typeof PeerQuestionSchema> = {}, signal = new AbortController().signal) =>

@@ -3,6 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import { durationMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
 import { components as componentWords } from '../../common/names/names.ts';
+import type { Places } from '../../common/run/places.ts';
 import { type PeerAnswer, PeerAnswerSchema, type PeerQuestion } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import type { Detected } from '../detect/detected.ts';
 import type { FindingLog } from '../journal/finding-log.ts';
@@ -18,6 +19,8 @@ export interface AnswerDeps extends LiveDeps {
   components(): Detected[] | undefined;
   /** This node's clock less the server's, in milliseconds. */
   skewMs(): number;
+  /** For the calls of an answer: a server asks about many components at once, and each answer may call a dozen addresses. */
+  places: Places;
 }
 
 /** The longest watch that a server may ask for. */
@@ -27,7 +30,7 @@ const MAX_WATCH_MS = 120_000;
  * Watches for as long as the question says, then calls: a component that held a connection open complains only later.
  *
  * @throws AppError invalid-request for a component that this version does not know, unavailable before the node was looked at:
- *   silence is not consent, while "nothing here is concerned" would be
+ *   silence is not consent, while "nothing here is concerned" would be; rate-limited when too many answers wait to make their calls
  */
 export async function answerPeerQuestion(
   deps: AnswerDeps,
@@ -42,7 +45,8 @@ export async function answerPeerQuestion(
   await deps.clock.sleep(watchMs, signal);
   const known = deps.components();
   if (known === undefined) throw new AppError('unavailable', 'this node has not looked at its components yet');
-  const word = await probeAsPeer(deps, { component, endpoints, sharedEndpoints, serial }, known, signal);
+  const subject = { component, endpoints, sharedEndpoints, serial };
+  const word = await deps.places.run(() => probeAsPeer(deps, subject, known, signal));
   const asked = { component, endpoints, sharedEndpoints, sinceMs };
   const complaints = [...complaintsAbout(deps.findings, asked), ...word.complaints];
   return create(PeerAnswerSchema, {

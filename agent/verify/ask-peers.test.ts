@@ -4,6 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
+import { until } from '../../common/time/until-for-tests.ts';
 import { CheckPeersRequestSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { CheckKind, CheckResult } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { classify } from '../journal/classify.ts';
@@ -103,14 +104,29 @@ describe('askPeers', () => {
     );
   });
 
-  it('fails when a component of this very node complains since the change, whatever others say', async () => {
-    const { complain, ask } = begin();
+  it('fails when a component of this very node complains since the change, and does so again, whatever others say', async () => {
+    const { clock, complain, ask } = begin();
     complain(sinceMs - 1);
     assert.equal((await ask()).result, 'passed');
     complain(sinceMs + 1);
-    const { result, summary, evidence } = await ask();
+    const answer = ask();
+    await until(() => clock.sleeping === 1, 'the wait for the second complaint');
+    await clock.advance(10_000);
+    complain(clock.nowMs());
+    await clock.advance(5_000);
+    const { result, summary, evidence } = await answer;
     assert.deepEqual([result, evidence[0]?.line], ['failed', distrusts]);
     assert.match(summary, /components on this node complain about kube-apiserver: unknown-authority/);
+  });
+
+  it('passes when what a component of this node complained of is over', async () => {
+    const { clock, complain, ask } = begin();
+    complain(sinceMs + 1);
+    await clock.advance(1000);
+    const answer = ask();
+    await until(() => clock.sleeping === 1, 'the wait for the second complaint');
+    await clock.advance(15_000);
+    assert.equal((await answer).result, 'passed');
   });
 
   it('rejects when the signal fires', async () => {

@@ -10,7 +10,7 @@ import { complaintsAbout } from '../journal/peer-complaints.ts';
 import type { ServerLink } from '../link/server-link.ts';
 import { checkOutcome } from '../report/status-message.ts';
 import type { LiveDeps } from './check-handshake.ts';
-import type { CheckOutcome } from './checks.ts';
+import type { CheckOutcome, EvidenceLine } from './checks.ts';
 import type { OwnCalls } from './own-calls.ts';
 
 /** What the peers are asked about. */
@@ -40,6 +40,9 @@ export interface PeersDeps extends LiveDeps {
 /** The server waits for the peers as long as it settles; this is the most that one call may take, and the longest that calls are repeated. */
 const DEADLINE_MS = 120_000;
 
+/** A component that does not trust another says so again within this time: a kubelet renews its lease every ten seconds. */
+const ASK_AGAIN_MS = 15_000;
+
 /**
  * Asks, and waits for the answer; a server that restarts meanwhile is asked again. Without its word nothing is confirmed: an error
  * of the call is a failed check.
@@ -47,7 +50,7 @@ const DEADLINE_MS = 120_000;
  * @throws AbortError when the signal fires
  */
 export async function askPeers(deps: PeersDeps, subject: PeersSubject, signal: AbortSignal): Promise<CheckOutcome> {
-  const { component, endpoints, sharedEndpoints, sinceMs, serial, permitId } = subject;
+  const { component, endpoints, sinceMs, serial, permitId } = subject;
   let remote: CheckOutcome | undefined;
   try {
     const since = timestampFromMs(sinceMs - deps.skewMs());
@@ -60,8 +63,7 @@ export async function askPeers(deps: PeersDeps, subject: PeersSubject, signal: A
   }
   if (remote === undefined) return failed('the server answered without a check of the peers');
   // after the wait: the components of this node had their time to complain too
-  const asked = { component, endpoints, sharedEndpoints, sinceMs };
-  const complaints = complaintsAbout(deps.findings, asked).filter(({ line }) => !deps.own.caused(line));
+  const complaints = await lastingComplaints(deps, subject, signal);
   if (complaints.length === 0) return remote;
   return {
     kind: 'peers',
@@ -69,6 +71,23 @@ export async function askPeers(deps: PeersDeps, subject: PeersSubject, signal: A
     summary: `components on this node complain about ${component}: ${complaints[0]?.cause}`,
     evidence: [...complaints, ...remote.evidence],
   };
+}
+
+/** What the components of this node complain of, and again after ASK_AGAIN_MS: what was said once may be over. */
+async function lastingComplaints(
+  { clock, findings, own }: PeersDeps,
+  { component, endpoints, sharedEndpoints, sinceMs }: PeersSubject,
+  signal: AbortSignal,
+): Promise<EvidenceLine[]> {
+  const complaintsSince = (ms: number) =>
+    complaintsAbout(findings, { component, endpoints, sharedEndpoints, sinceMs: ms }).filter(
+      ({ line }) => !own.caused(line),
+    );
+  const first = complaintsSince(sinceMs);
+  if (first.length === 0) return [];
+  const nowMs = clock.nowMs();
+  await clock.sleep(ASK_AGAIN_MS, signal);
+  return complaintsSince(nowMs).length === 0 ? [] : first;
 }
 
 /** Nobody has judged while the server is away, or while it has nobody to ask. */

@@ -1,5 +1,5 @@
 /** What verification answers. */
-import type { CheckKind, CheckResult } from '../../common/names/names.ts';
+import type { CheckKind, CheckResult, EvidenceRank } from '../../common/names/names.ts';
 
 /** A line that somebody can read and believe. */
 export interface EvidenceLine {
@@ -10,6 +10,7 @@ export interface EvidenceLine {
   observedAtMs: number;
   /** For a journal line the cause it was classified as, else ''. */
   cause: string;
+  rank: EvidenceRank;
 }
 
 /** One check of a component. */

@@ -1,10 +1,19 @@
 /** Collects what a check saw, and judges it: one failure makes the check fail. */
-import type { CheckKind } from '../../common/names/names.ts';
+import type { CheckKind, EvidenceRank } from '../../common/names/names.ts';
 import type { Clock } from '../../common/time/clock.ts';
 import type { CheckOutcome, EvidenceLine } from './checks.ts';
 
 /** Longest line of evidence, in characters (Evidence.line in types.proto). */
 const MAX_LINE = 1000;
+
+/** What each check sees, as far as it collects it itself. */
+const RANKS: Record<CheckKind, EvidenceRank> = {
+  unit: 'proof',
+  handshake: 'proof',
+  peers: 'proof',
+  cluster: 'readiness',
+  journal: 'hint',
+};
 
 /** What a check saw so far. */
 export class Findings {
@@ -55,6 +64,12 @@ export class Findings {
   }
 
   #line(source: string, line: string): EvidenceLine {
-    return { source, line: line.slice(0, MAX_LINE), observedAtMs: this.#clock.nowMs(), cause: '' };
+    return {
+      source,
+      line: line.slice(0, MAX_LINE),
+      observedAtMs: this.#clock.nowMs(),
+      cause: '',
+      rank: RANKS[this.#kind],
+    };
   }
 }

@@ -11,8 +11,6 @@ import type { VerifyDeps } from './verify-change.ts';
 export interface JudgeDeps {
   journal: ReadLogDeps;
   clock: Clock;
-  /** This node's addresses, without loopback. */
-  addresses(): string[];
 }
 
 /** How far back failures count for a process that was not just restarted. */
@@ -21,7 +19,7 @@ const LATELY_MS = 10 * 60_000;
 const BEGIN_MS = 60_000;
 
 /** Makes the judge that verification takes. */
-export function judgeProcess({ journal, clock, addresses }: JudgeDeps): VerifyDeps['judgeJournal'] {
+export function judgeProcess({ journal, clock }: JudgeDeps): VerifyDeps['judgeJournal'] {
   return async ({ target }, restarted, signal) => {
     const { component, process, unit, live, cursor, startedAtMs, invocationId } = restarted;
     if (process.kind === 'none') {
@@ -44,14 +42,11 @@ export function judgeProcess({ journal, clock, addresses }: JudgeDeps): VerifyDe
       invocationId,
       target,
       live,
-      ownAddresses: addresses(),
-      peersExpected: [],
     });
-    const silent = outcome.result === 'failed' && outcome.evidence.every(({ cause }) => cause === '');
     // journald drops old entries, or they are too many, and the sign of success is among the oldest of a process
     const begun = entries[0] !== undefined && entries[0].realtimeMs <= startedAtMs + BEGIN_MS;
-    if (!old || begun || !silent) return outcome;
+    if (!old || begun || outcome.result !== 'inconclusive') return outcome;
     const summary = `the journal of ${unit} was not read back to its start; nothing lately speaks against its certificates`;
-    return { ...outcome, result: 'skipped', summary };
+    return { ...outcome, summary };
   };
 }

@@ -74,7 +74,7 @@ export async function probeAsPeer(
 ): Promise<PeerWord> {
   const word: PeerWord = { concerned: false, confirmations: [], complaints: [], notes: [] };
   const line = (source: string, text: string): EvidenceLine => {
-    return { source, line: text.slice(0, 1000), observedAtMs: deps.clock.nowMs(), cause: '' };
+    return { source, line: text.slice(0, 1000), observedAtMs: deps.clock.nowMs(), cause: '', rank: 'proof' };
   };
   for (const detected of components) {
     try {

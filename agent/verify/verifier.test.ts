@@ -11,7 +11,7 @@ import { FakeLink } from '../link/fake-link.ts';
 import type { RestartedChange } from '../restart/restart-units.ts';
 import type { ChangeRecord } from '../stage/change-record.ts';
 import { fakeSigned, makeChange, makeNode } from '../stage/fake-change.ts';
-import type { CheckOutcome } from './checks.ts';
+import type { CheckOutcome, EvidenceLine } from './checks.ts';
 import { OwnCalls } from './own-calls.ts';
 import type { Probe } from './probe.ts';
 import { failureOf, Verifier } from './verifier.ts';
@@ -20,7 +20,13 @@ const parent = mkdtempSync(join(tmpdir(), 'kube-mtls-verifier-'));
 after(() => rmSync(parent, { recursive: true }));
 
 const signal = new AbortController().signal;
-const line = { source: 'journal etcd.service', line: 'x509: unknown authority', observedAtMs: 0, cause: '' };
+const line: EvidenceLine = {
+  source: 'journal etcd.service',
+  line: 'x509: unknown authority',
+  observedAtMs: 0,
+  cause: '',
+  rank: 'hint',
+};
 
 /** A change of etcd and API server after its restart, on a node where every probe ends the same way. */
 async function begin(probe: Probe, restarts: { component: Component; ok: boolean }[], ok: boolean) {
@@ -122,5 +128,15 @@ describe('failureOf', () => {
       ['kube-apiserver', [check('handshake', 'failed', [])]],
     ]);
     assert.equal(failureOf(checks), 'kube-apiserver: handshake check failed: of handshake');
+  });
+
+  it('tells with a failed proof what the log says of it, though that decides nothing', () => {
+    const proof = { ...line, source: 'handshake 127.0.0.1:2379', line: 'refused by TLS alert', rank: 'proof' as const };
+    const hint = { ...line, line: 'rejected connection', cause: 'unknown-authority' };
+    const checks = [check('handshake', 'failed', [proof]), check('journal', 'passed', [line, hint])];
+    assert.equal(
+      failureOf(new Map([['etcd', checks]])),
+      'etcd: handshake check failed: of handshake | journal etcd.service: rejected connection',
+    );
   });
 });

@@ -7,7 +7,7 @@ import type { Change } from '../plan/change.ts';
 import type { RestartedChange } from '../restart/restart-units.ts';
 import type { SignedChange } from '../sign/signed-change.ts';
 import { askPeers, type PeersDeps } from './ask-peers.ts';
-import type { CheckOutcome } from './checks.ts';
+import type { CheckOutcome, EvidenceLine } from './checks.ts';
 import { expectAfterChange } from './expect.ts';
 import { type ServedBefore, servedBefore } from './served-before.ts';
 import { type VerifyDeps, verifyComponent } from './verify-change.ts';
@@ -138,8 +138,10 @@ export function failureOf(checks: Checks): string | undefined {
     const failed = outcomes.filter(({ result }) => result === 'failed');
     const first = failed.find(({ kind }) => kind === 'journal' || kind === 'peers') ?? failed[0];
     if (first === undefined) continue;
-    // a classified line tells why; systemd's "Main process exited" only tells that
-    const line = first.evidence.find(({ cause }) => cause !== '' && cause !== 'start-failed') ?? first.evidence[0];
+    // a classified line tells why, also one that decides nothing; systemd's "Main process exited" only tells that
+    const logged = outcomes.find(({ kind }) => kind === 'journal')?.evidence ?? [];
+    const tells = ({ cause }: EvidenceLine) => cause !== '' && cause !== 'start-failed';
+    const line = first.evidence.find(tells) ?? logged.findLast(tells) ?? first.evidence[0];
     const quoted = line === undefined ? '' : ` | ${line.source}: ${line.line}`;
     return `${component}: ${first.kind} check failed: ${first.summary}${quoted}`;
   }

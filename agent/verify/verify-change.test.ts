@@ -180,7 +180,9 @@ describe('verifyComponent', () => {
       };
       void end();
       const line = 'configmaps "extension-apiserver-authentication" is forbidden';
-      const evidence = [{ source: 'journal', line, observedAtMs: 0, cause: 'untrusted-identity' }];
+      const evidence = [
+        { source: 'journal', line, observedAtMs: 0, cause: 'untrusted-identity', rank: 'hint' as const },
+      ];
       deps.judgeJournal = async (_, { invocationId }) => {
         unit.steps.push('journal');
         const ended = invocationId !== `run ${times}`;

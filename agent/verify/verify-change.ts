@@ -97,7 +97,9 @@ export async function failedWhenThrown(
     return await check();
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    const evidence = [{ source: `check ${kind}`, line: error.message, observedAtMs: clock.nowMs(), cause: '' }];
+    const evidence = [
+      { source: `check ${kind}`, line: error.message, observedAtMs: clock.nowMs(), cause: '', rank: 'proof' as const },
+    ];
     return { kind, result: 'failed', summary: error.message, evidence };
   }
 }

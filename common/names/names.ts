@@ -6,6 +6,7 @@ import {
   AgentMode as ModeNumber,
   RotationPhase as PhaseNumber,
   Profile as ProfileNumber,
+  EvidenceRank as RankNumber,
   CheckResult as ResultNumber,
   NodeRole as RoleNumber,
   ComponentState as StateNumber,
@@ -61,7 +62,12 @@ export type ComponentState =
 /** One of the proofs. */
 export type CheckKind = 'unit' | 'journal' | 'handshake' | 'cluster' | 'peers';
 /** Outcome of a check. */
-export type CheckResult = 'passed' | 'failed' | 'skipped';
+export type CheckResult = 'passed' | 'failed' | 'inconclusive' | 'skipped';
+/**
+ * How much a line of evidence proves, the most first. proof: what this agent did or saw itself, now; readiness: what the cluster answers;
+ * hint: a line of a log, which decides only where nobody outside the component can cause it.
+ */
+export type EvidenceRank = 'proof' | 'readiness' | 'hint';
 
 /** Words and numbers of one enumeration, both ways. */
 export interface Words<W extends string, N extends number> {
@@ -161,5 +167,12 @@ export const checkKinds = words<CheckKind, CheckNumber>({
 export const checkResults = words<CheckResult, ResultNumber>({
   passed: ResultNumber.PASSED,
   failed: ResultNumber.FAILED,
+  inconclusive: ResultNumber.INCONCLUSIVE,
   skipped: ResultNumber.SKIPPED,
+});
+
+export const evidenceRanks = words<EvidenceRank, RankNumber>({
+  proof: RankNumber.PROOF,
+  readiness: RankNumber.READINESS,
+  hint: RankNumber.HINT,
 });

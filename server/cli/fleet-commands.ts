@@ -17,6 +17,7 @@ import {
   kindText,
   NODE_HEADINGS,
   nodeRows,
+  rankText,
   resultText,
   roleText,
   skew,
@@ -125,8 +126,10 @@ function componentBlock(status: ComponentStatus, nowMs: number): string {
   const lines = [
     `${componentText(status.component)} ${status.version} (${status.unit})  ${stateText(status.state)}${reason}`,
     ...status.checks.flatMap((check) => [
-      `  ${resultText(check.result).padEnd(7)}  ${kindText(check.kind).padEnd(9)}  ${check.summary}`,
-      ...check.evidence.map((it) => `             ${time(it.observedAt)}  ${it.source}: ${it.line}`),
+      `  ${resultText(check.result).padEnd(12)}  ${kindText(check.kind).padEnd(9)}  ${check.summary}`,
+      ...check.evidence.map(
+        (it) => `                ${rankText(it.rank).padEnd(9)}  ${time(it.observedAt)}  ${it.source}: ${it.line}`,
+      ),
     ]),
     ...status.certificates.map(
       (it) =>

@@ -1,13 +1,21 @@
 /** Values of the API as an operator reads them. */
 import { type Duration, durationMs, type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt';
 import { formatDuration } from '../../common/config/duration.ts';
-import { checkKinds, checkResults, componentStates, components, roles } from '../../common/names/names.ts';
+import {
+  checkKinds,
+  checkResults,
+  componentStates,
+  components,
+  evidenceRanks,
+  roles,
+} from '../../common/names/names.ts';
 import type { NodeSummary } from '../../proto/gen/kubemtls/v1/fleet_pb.js';
 import type {
   CheckKind,
   CheckResult,
   Component,
   ComponentState,
+  EvidenceRank,
   NodeRole,
 } from '../../proto/gen/kubemtls/v1/types_pb.js';
 
@@ -40,6 +48,9 @@ export const componentText = (component: Component): string => components.toWord
 export const stateText = (state: ComponentState): string => (componentStates.toWord(state) ?? '-').toUpperCase();
 export const kindText = (kind: CheckKind): string => checkKinds.toWord(kind) ?? '-';
 export const resultText = (result: CheckResult): string => (checkResults.toWord(result) ?? '-').toUpperCase();
+
+/** How much a line of evidence proves; '-' when an earlier version wrote it. */
+export const rankText = (rank: EvidenceRank): string => evidenceRanks.toWord(rank) ?? '-';
 
 /** Rows of the fleet table: a line per component, the node's own fields on its first. */
 export function nodeRows(nodes: readonly NodeSummary[], nowMs: number): string[][] {

@@ -14,6 +14,8 @@ import { checkPeers } from './check-peers.ts';
 import { isConfirmed } from './confirmations.ts';
 
 type Answer = MessageInitShape<typeof PeerAnswerSchema> | 'gone' | undefined;
+/** The same each time, or one after another. */
+type Answers = Record<string, Answer | Answer[]>;
 
 const fine: Answer = { concerned: true, confirmations: [{ source: 'handshake', line: 'ok' }] };
 const angry: Answer = {
@@ -23,19 +25,57 @@ const angry: Answer = {
 const idle: Answer = { concerned: false };
 
 let store: Store;
+/** Who was asked, in that order. */
+let askedNodes: string[];
 let asked: PeerQuestion[];
+/** For what the rollout was stopped, and by whose word. */
+let stops: { node: string; reason: string }[];
 
 beforeEach(async () => {
   asked = [];
+  askedNodes = [];
+  stops = [];
   store = openSqliteStore(':memory:', new FakeClock());
   const node = sampleNode({ name: 'cp1', role: 'control-plane', addresses: ['10.0.0.1'] });
   await store.enrol({ node, useToken: undefined });
+  const other = sampleNode({ name: 'cp2', role: 'control-plane', addresses: ['10.0.0.2'] });
+  await store.enrol({ node: other, useToken: undefined });
 });
 
 describe('checkPeers', () => {
-  const rows: [string, Record<string, Answer>, CheckResult, RegExp, boolean][] = [
+  const rows: [string, Answers, CheckResult, RegExp, boolean][] = [
     ['all peers are content', { w1: fine, w2: fine }, CheckResult.PASSED, /^2 peers have no complaint$/, true],
-    ['one complains', { w1: fine, w2: angry }, CheckResult.FAILED, /^w2 complain about kube-apiserver$/, false],
+    ['most complain', { w1: fine, w2: angry, w3: angry }, CheckResult.FAILED, /^w[23], w[23] complain about/, false],
+    ['the only one complains', { w1: angry }, CheckResult.FAILED, /^w1 complain about kube-apiserver$/, false],
+    ['a control plane complains', { w1: fine, w2: fine, cp2: angry }, CheckResult.FAILED, /^cp2 complain about/, false],
+    [
+      'a lone worker complains',
+      { w1: fine, w2: angry },
+      CheckResult.PASSED,
+      /^w2 alone complains about kube-apiserver, out of 2: the change is kept, the rollout stops$/,
+      true,
+    ],
+    [
+      'one of four lies, one hangs and one is fine',
+      { w1: angry, w2: undefined, w3: fine },
+      CheckResult.PASSED,
+      /^w1 alone complains .* out of 3.*; no answer from w2$/,
+      true,
+    ],
+    [
+      'one complained and does so no more',
+      { w1: fine, w2: [angry, fine] },
+      CheckResult.PASSED,
+      /^2 peers have no complaint; complained, and no more when asked again: w2$/,
+      true,
+    ],
+    [
+      'one complained and goes away',
+      { w1: fine, w2: [angry, 'gone'] },
+      CheckResult.PASSED,
+      /^2 peers have .* no more when asked again: w2$/,
+      true,
+    ],
     [
       'one says nothing',
       { w1: fine, w2: undefined },
@@ -45,7 +85,13 @@ describe('checkPeers', () => {
     ],
     ['nobody says anything', { w1: undefined, w2: undefined }, CheckResult.FAILED, /none of 2 peers answered/, false],
     ['one goes away', { w1: fine, w2: 'gone' }, CheckResult.PASSED, /^1 peer has .*; no answer from w2$/, true],
-    ['one complains, and the other goes away', { w1: angry, w2: 'gone' }, CheckResult.FAILED, /^w1 complain/, false],
+    [
+      'one of two complains, and the other goes away',
+      { w1: angry, w2: 'gone' },
+      CheckResult.PASSED,
+      /^w1 alone complains .*; no answer from w2$/,
+      true,
+    ],
     ['nobody is concerned', { w1: idle }, CheckResult.SKIPPED, /no peer runs anything that talks to it/, true],
     ['there is nobody', {}, CheckResult.SKIPPED, /no peer runs anything that talks to it/, true],
   ];
@@ -59,6 +105,49 @@ describe('checkPeers', () => {
       assert.equal(await isConfirmed(store, { node: 'cp1', component: 'etcd', serial: 'abc' }), false);
     });
   }
+
+  it('stops the rollout at the word of a lone worker, with its name, and not where nobody complains or a change is undone', async () => {
+    await ask({ w1: fine, w2: angry });
+    assert.deepEqual(
+      stops.map(({ node }) => node),
+      ['w2'],
+    );
+    assert.match(stops[0]?.reason ?? '', /^kube-apiserver of cp1: w2 alone complains .*; look at w2 before you resume/);
+    await ask({ w1: fine, w2: fine });
+    await ask({ w1: angry, w2: angry });
+    assert.equal(stops.length, 1);
+  });
+
+  it('asks who complained again, and one more, what was so since', async () => {
+    const clock = new FakeClock();
+    await ask({ w1: fine, w2: fine, w3: angry }, { clock });
+    assert.deepEqual([askedNodes.slice(0, 3).sort(), askedNodes.slice(3).includes('w3')], [['w1', 'w2', 'w3'], true]);
+    assert.equal(askedNodes.length, 5);
+    const again = asked.slice(3);
+    assert.deepEqual(
+      again.map(({ since, watch }) => [Number(since?.seconds) * 1000, Number(watch?.seconds)]),
+      again.map(() => [clock.nowMs(), 15]),
+    );
+    assert.equal(new Set(asked.map(({ questionId }) => questionId)).size, 5);
+  });
+
+  it('does not ask a node that is left out of the rollout', async () => {
+    await store.putRollout({ ...(await store.getRollout()), leftOut: ['w2'] });
+    const check = await ask({ w1: fine, w2: angry });
+    assert.deepEqual([check.result, askedNodes, stops], [CheckResult.PASSED, ['w1'], []]);
+  });
+
+  it('asks the peers about one component of a node once at a time', async () => {
+    const underWay = new Set<string>();
+    const first = ask({ w1: fine }, { underWay });
+    await assert.rejects(ask({ w1: fine }, { underWay }), { reason: 'unavailable', message: /asked .* already/ });
+    const other = await ask({ cp2: fine }, { underWay, component: 'kubelet' });
+    assert.equal((await first).result, CheckResult.PASSED);
+    assert.notEqual(other.result, CheckResult.FAILED);
+    assert.equal(underWay.size, 0);
+    await assert.rejects(ask({ w1: 'gone' }, { underWay }), { reason: 'unavailable' });
+    assert.equal(underWay.size, 0);
+  });
 
   it('says which node the evidence is from', async () => {
     const { evidence } = await ask({ w1: angry });
@@ -89,9 +178,9 @@ describe('checkPeers', () => {
     assert.equal(asked.length, 0);
   });
 
-  it('sends peers only to addresses at which the node is known to be', async () => {
+  it('sends peers only to addresses at which the node is known to be, and ports at which it said that it serves', async () => {
     const endpoints = ['10.0.0.1:6443', 'cp1:6443', 'api.example:6443', '169.254.169.254:80', '127.0.0.1:6443'];
-    await ask({ w1: fine }, { endpoints });
+    await ask({ w1: fine }, { endpoints: [...endpoints, '10.0.0.1:22', 'cp1', 'api.example:22'] });
     assert.deepEqual(asked[0]?.endpoints, ['10.0.0.1:6443', 'cp1:6443', 'api.example:6443']);
   });
 
@@ -126,10 +215,19 @@ describe('checkPeers', () => {
     });
   }
 
-  it('asks at most fifty', async () => {
-    const more = Array.from({ length: 80 }, (_, at) => row(`w${at}`, 'kubelet', true));
-    await ask({}, { more, late: fine });
-    assert.equal(asked.length, 50);
+  it('asks at most fifty, the control planes among them, and other workers for another certificate', async () => {
+    const more = [
+      ...Array.from({ length: 80 }, (_, at) => row(`w${at}`, 'kubelet', true)),
+      row('cp2', 'kubelet', true),
+    ];
+    const askedFor = async (serial: string) => {
+      askedNodes = [];
+      await ask({}, { more, late: fine, serial });
+      return new Set(askedNodes);
+    };
+    const [first, second] = [await askedFor('aa'), await askedFor('bb')];
+    assert.deepEqual([first.size, first.has('cp2'), second.has('cp2')], [50, true, true]);
+    assert.ok([...second].some((node) => !first.has(node)));
   });
 });
 
@@ -145,9 +243,11 @@ interface Options {
   late?: Answer;
   /** Addresses that the name of the API endpoint stands for. */
   addressesOfApi?: string[];
+  clock?: FakeClock;
+  underWay?: Set<string>;
 }
 
-function ask(answers: Record<string, Answer>, options: Options = {}) {
+function ask(answers: Answers, options: Options = {}) {
   const {
     component = 'kube-apiserver',
     endpoints = [],
@@ -157,12 +257,17 @@ function ask(answers: Record<string, Answer>, options: Options = {}) {
     more = [],
     late,
     addressesOfApi = [],
+    clock = new FakeClock(),
+    underWay = new Set<string>(),
   } = options;
+  const rounds = new Map<string, number>();
   const permit = { id: 'p', node: 'cp1', changeId: '', sinceMs: 0, inShare: true, expiresAtMs: 0 };
   const request = { permitId: permit.id, component: components.toNumber(component), endpoints, serial };
   return checkPeers(create(CheckPeersRequestSchema, request), { name: 'cp1' }, AbortSignal.timeout(5000), {
     store,
-    clock: new FakeClock(),
+    clock,
+    underWay,
+    pause: async ({ node, reason }) => void stops.push({ node, reason }),
     permits: {
       mayComeBack: () => back,
       held: () => (held ? { ...permit, components: [component] } : undefined),
@@ -174,7 +279,11 @@ function ask(answers: Record<string, Answer>, options: Options = {}) {
     ],
     ask: async (node, question) => {
       asked.push(question);
-      const answer = node in answers ? answers[node] : late;
+      askedNodes.push(node);
+      const round = rounds.get(node) ?? 0;
+      rounds.set(node, round + 1);
+      const given = node in answers ? answers[node] : late;
+      const answer = Array.isArray(given) ? given[round] : given;
       if (answer === 'gone') throw new AppError('unavailable', `${node} went away while it was asked`);
       return answer && create(PeerAnswerSchema, answer);
     },
@@ -185,6 +294,7 @@ function ask(answers: Record<string, Answer>, options: Options = {}) {
 }
 
 function row(node: string, component: Component, online: boolean): FleetComponent {
-  const status = create(ComponentStatusSchema, { component: components.toNumber(component) });
+  const endpoints = ['10.0.0.1:6443'];
+  const status = create(ComponentStatusSchema, { component: components.toNumber(component), endpoints });
   return { node, component, state: 'verified', online, status };
 }

@@ -3,16 +3,13 @@ import { describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { type ComponentState, componentStates } from '../../common/names/names.ts';
-import { TlsObservationSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import {
   Component,
   type ComponentStatus,
   ComponentStatusSchema,
   Profile,
 } from '../../proto/gen/kubemtls/v1/types_pb.js';
-import { acceptReport, degrade } from './accept-report.ts';
-
-const nodeNowMs = Date.UTC(2026, 0, 2);
+import { acceptReport } from './accept-report.ts';
 
 interface Said {
   state: ComponentState;
@@ -80,20 +77,29 @@ describe('acceptReport', () => {
       false,
     ],
     [
-      'verified, but degraded since',
-      { state: 'degraded', serial: 'a', atMs: 20 },
-      { state: 'verified', serial: 'a', atMs: 10 },
-      ['a'],
-      'degraded',
-      false,
+      'verified anew after it was degraded',
+      { state: 'degraded', serial: 'a' },
+      { state: 'verified', serial: 'a' },
+      [],
+      'verified',
+      true,
       false,
     ],
     [
-      'verified anew after it was degraded',
-      { state: 'degraded', serial: 'a', atMs: 20 },
-      { state: 'verified', serial: 'a', atMs: 30 },
-      ['a'],
-      'verified',
+      'verified with a new certificate after it was degraded, without proof',
+      { state: 'degraded', serial: 'a' },
+      { state: 'verified', serial: 'b' },
+      [],
+      'failed',
+      true,
+      false,
+    ],
+    [
+      'degraded, with the proof that failed',
+      { state: 'verified', serial: 'a' },
+      { state: 'degraded', serial: 'a' },
+      [],
+      'degraded',
       true,
       false,
     ],
@@ -135,7 +141,6 @@ describe('acceptReport', () => {
         component: 'etcd',
         previous: before && status(before),
         report: status(said),
-        nodeNowMs,
         proved: async (serial) => serials.includes(serial),
       });
       assert.deepEqual([accepted.state, accepted.news, accepted.stop !== undefined], [state, news, stops]);
@@ -149,7 +154,6 @@ describe('acceptReport', () => {
       component: 'etcd',
       previous: undefined,
       report,
-      nodeNowMs,
       proved: async () => false,
     });
     assert.match(accepted.status.reason, /^not confirmed by peers/);
@@ -162,29 +166,10 @@ describe('acceptReport', () => {
       component: 'etcd',
       previous: undefined,
       report,
-      nodeNowMs,
       proved: async () => true,
     });
     assert.equal(accepted.state, 'failed');
   });
-});
-
-describe('degrade', () => {
-  const rows: [ComponentState, string, boolean][] = [
-    ['verified', 'own', true],
-    ['verified', 'peer-client', false],
-    ['verified', 'peer-server', false],
-    ['degraded', 'own', false],
-    ['applying', 'own', false],
-    ['rolled-back', 'own', false],
-  ];
-  for (const [state, fault, degraded] of rows) {
-    it(`makes a ${state} component with a failure whose fault is ${fault} ${degraded ? 'degraded' : 'nothing else'}`, () => {
-      const observation = create(TlsObservationSchema, { cause: 'expired', fault, line: 'x509: expired' });
-      const result = degrade(status({ state }), observation, timestampFromMs(7));
-      assert.equal(result?.reason, degraded ? 'expired: x509: expired' : undefined);
-    });
-  }
 });
 
 function status({ state, serial, restarts = 0, atMs }: Said): ComponentStatus {

@@ -1,9 +1,7 @@
 /** What the server believes of a component's report. An agent may say VERIFIED; the server says so only after it heard the peers. */
 import { create } from '@bufbuild/protobuf';
-import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { ComponentState } from '../../common/names/names.ts';
 import { type Component, componentStates, profiles } from '../../common/names/names.ts';
-import type { TlsObservation } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import {
   type ComponentStatus,
   ComponentStatusSchema,
@@ -28,14 +26,9 @@ export interface ReportInput {
   /** What was stored before. */
   previous: ComponentStatus | undefined;
   report: ComponentStatus;
-  /** By the clock of the node, as the times of both, in milliseconds since the epoch. */
-  nodeNowMs: number;
   /** Whether the server issued the telling certificate with this serial to this node and heard no complaint of its peers. */
   proved: (serial: string) => Promise<boolean>;
 }
-
-/** As exact as the clock of a node is known from one heartbeat to the next. */
-const CLOCK_MARGIN_MS = 60_000;
 
 /** Judges a report. */
 export async function acceptReport(input: ReportInput): Promise<Accepted> {
@@ -48,29 +41,14 @@ export async function acceptReport(input: ReportInput): Promise<Accepted> {
   return { status, state, news, stop: news ? whyStop(component, state, before, again, status.reason) : undefined };
 }
 
-/** A verified component whose own journal complains; undefined when the observation changes nothing. */
-export function degrade(
-  status: ComponentStatus | undefined,
-  observation: TlsObservation,
-  at: ComponentStatus['updatedAt'],
-): ComponentStatus | undefined {
-  if (status?.state !== State.VERIFIED || observation.fault !== 'own') return undefined;
-  const reason = `${observation.cause}: ${observation.line}`.slice(0, 1000);
-  const degraded = create(ComponentStatusSchema, { ...status, state: State.DEGRADED, reason });
-  if (at !== undefined) degraded.updatedAt = at;
-  return degraded;
-}
-
 async function believe(input: ReportInput): Promise<ComponentStatus> {
   const { component, previous, report } = input;
   if (report.state !== State.VERIFIED) return report;
   const serial = tellingSerial(component, report);
   const unchanged = previous !== undefined && serial !== '' && tellingSerial(component, previous) === serial;
-  // 1. After a reconnect everything is reported again.
-  if (unchanged && previous.state === State.VERIFIED) return report;
-  // 2. What was seen since is not undone by an older verification.
-  if (unchanged && previous.state === State.DEGRADED && !isNewer(input, previous)) return previous;
-  // 3. Else the peers' word counts.
+  // 1. After a reconnect everything is reported again, and what was degraded was proved anew by its agent.
+  if (unchanged && (previous.state === State.VERIFIED || previous.state === State.DEGRADED)) return report;
+  // 2. Else the peers' word counts.
   if (serial !== '' && (await input.proved(serial))) return report;
   const reason = `not confirmed by peers: the agent says it is verified${report.reason === '' ? '' : ` (${report.reason})`}`;
   return create(ComponentStatusSchema, { ...report, state: State.FAILED, reason });
@@ -97,11 +75,4 @@ export function tellingSerial(component: Component, status: ComponentStatus): st
     return profile !== undefined && tellingProfiles[component].includes(profile);
   });
   return telling?.serial ?? '';
-}
-
-/** What lies in the node's future was written before its clock was set back. */
-function isNewer({ report, nodeNowMs }: ReportInput, previous: ComponentStatus): boolean {
-  if (report.updatedAt === undefined || previous.updatedAt === undefined) return false;
-  const previousMs = timestampMs(previous.updatedAt);
-  return timestampMs(report.updatedAt) > previousMs || previousMs > nodeNowMs + CLOCK_MARGIN_MS;
 }

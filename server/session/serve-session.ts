@@ -4,6 +4,7 @@ import { type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
 import { modes } from '../../common/names/names.ts';
 import type { CallContext } from '../../common/rpc/handlers.ts';
+import type { Clock } from '../../common/time/clock.ts';
 import {
   type Hello,
   type Inventory,
@@ -20,6 +21,7 @@ import type { Presence } from './watch-silence.ts';
 
 /** What a session needs. */
 export interface ServeSessionDeps extends ReportDeps {
+  clock: Clock;
   sessions: Sessions;
   permits: Pick<Coordinator, 'renew' | 'stopsRollout'>;
   /** Told after every report: the phase of a change of roots may be complete. */
@@ -30,7 +32,7 @@ export interface ServeSessionDeps extends ReportDeps {
 /** A node's record is written at most this often for heartbeats: each write is an fsync. */
 const STORE_SEEN_MS = 60_000;
 /** The same failure is an event once in this time. */
-const SAME_OBSERVATION_MS = 60_000;
+const SAME_OBSERVATION_MS = 30_000;
 const MOST_CERTIFICATES = 1000;
 
 /**
@@ -89,7 +91,7 @@ async function takeHello(hello: Hello, session: Session, address: string, deps: 
   session.skewMs = skewOf(hello.nodeTime, session.heardAtMs);
   await storeSeen(session, deps, { agentVersion: hello.agentVersion.slice(0, 64), mode: modes.toWord(hello.mode) });
   await deps.presence.came(name, address);
-  for (const status of hello.components.slice(0, 10)) await takeReport(name, status, deps, session.skewMs);
+  for (const status of hello.components.slice(0, 10)) await takeReport(name, status, deps);
   session.ready = true;
   await deps.sessions.pushSettings();
   await deps.rotation.check();
@@ -104,7 +106,7 @@ async function takeOther(
   const { name } = session.node;
   switch (message.case) {
     case 'report':
-      await takeReport(name, message.value, deps, session.skewMs);
+      await takeReport(name, message.value, deps);
       await deps.sessions.pushSettings();
       return deps.rotation.check();
     case 'observation':

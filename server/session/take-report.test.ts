@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import { TlsObservationSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import {
@@ -35,54 +34,48 @@ beforeEach(async () => {
   const limits = { ttlMs: 120_000, maxAgeMs: 1_800_000, kubeletShare: 0.1 };
   permits = createCoordinator({ store, clock, components, ...limits, grants: await store.listGrants() });
   stops = [];
-  deps = { store, clock, fleet, permits, pause: async ({ reason }) => void stops.push(reason) };
+  deps = { store, fleet, permits, pause: async ({ reason }) => void stops.push(reason) };
 });
 afterEach(() => store.close());
 
-const report = (fields: MessageInitShape<typeof ComponentStatusSchema>, skewMs = 0) =>
-  takeReport('w1', create(ComponentStatusSchema, { component: Component.KUBELET, ...fields }), deps, skewMs);
+const report = (fields: MessageInitShape<typeof ComponentStatusSchema>) =>
+  takeReport('w1', create(ComponentStatusSchema, { component: Component.KUBELET, ...fields }), deps);
 /** With a certificate that peers have confirmed. */
-const verified = (atMs: number, skewMs = 0) => {
-  const certificates = [{ profile: Profile.KUBELET_SERVING, serial: 'aa' }];
-  return report({ state: ComponentState.VERIFIED, certificates, updatedAt: timestampFromMs(atMs) }, skewMs);
-};
-const complain = async (atMs: number) => {
-  const seen = { component: Component.KUBELET, fault: 'own', loggedAt: timestampFromMs(atMs) };
+const verified = () =>
+  report({ state: ComponentState.VERIFIED, certificates: [{ profile: Profile.KUBELET_SERVING, serial: 'aa' }] });
+const complain = async (count: number) => {
+  const what = { cause: 'refused-by-peer', remote: '203.0.113.7', line: 'remote error: tls: bad certificate' };
+  const seen = { component: Component.KUBELET, fault: 'own', count, ...what };
   await takeObservation('w1', create(TlsObservationSchema, seen), deps);
 };
-const newest = async () => {
-  const { rows } = await store.listEvents({ kind: 'component' }, { size: 1, after: undefined });
+const newestOf = async (kind: string) => {
+  const { rows } = await store.listEvents({ kind }, { size: 1, after: undefined });
   assert.ok(rows[0]);
   return rows[0];
 };
+const newest = () => newestOf('component');
 const stateNow = () => deps.fleet.get('w1', 'kubelet')?.state;
 
-describe('a component that its journal complained about', () => {
+describe('what a log says', () => {
   beforeEach(async () => {
     await store.recordIntents([sampleIntent({ holder: 'w1', serial: 'aa', publicKeyPin: 'w1' })]);
     await confirm(store, { node: 'w1', component: 'kubelet', serial: 'aa' }, 'fine');
   });
 
-  for (const aheadMs of [0, -120_000, 120_000]) {
-    it(`is verified again by what came later on a node whose clock is ${aheadMs / 1000} s ahead, and by nothing else`, async () => {
-      const nodeMs = clock.nowMs() + aheadMs;
-      await verified(nodeMs - 1000, aheadMs);
-      await complain(nodeMs);
-      assert.equal(stateNow(), ComponentState.DEGRADED);
-      await verified(nodeMs - 1000, aheadMs); // said again after a reconnect
-      assert.equal(stateNow(), ComponentState.DEGRADED);
-      await verified(nodeMs + 1000, aheadMs);
-      assert.equal(stateNow(), ComponentState.VERIFIED);
-    });
-  }
-
-  it('is verified again once the clock of its node was set back', async () => {
-    const dayMs = 86_400_000;
-    await verified(clock.nowMs() + dayMs, dayMs);
-    await complain(clock.nowMs() + dayMs + 1000); // "certificate has expired", say
-    assert.equal(stateNow(), ComponentState.DEGRADED);
-    await verified(clock.nowMs());
+  it('is recorded with its count, and degrades nothing', async () => {
+    await verified();
+    await complain(600);
     assert.equal(stateNow(), ComponentState.VERIFIED);
+    const { rows } = await store.listEvents({ kind: 'tls' }, { size: 9, after: undefined });
+    assert.deepEqual(
+      rows.map(({ message }) => message),
+      ['kubelet: refused-by-peer, with 203.0.113.7, 600 times, remote error: tls: bad certificate'],
+    );
+  });
+
+  it('is said once without a count', async () => {
+    await complain(1);
+    assert.match((await newestOf('tls')).message, /^kubelet: refused-by-peer, with 203.0.113.7, remote error/);
   });
 });
 

@@ -1,9 +1,7 @@
 /** Taking up what an agent says of its components: judged, stored, told to the others. */
 import { create } from '@bufbuild/protobuf';
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
-import { type Component, componentStates, components } from '../../common/names/names.ts';
-import type { Clock } from '../../common/time/clock.ts';
+import { type Component, components } from '../../common/names/names.ts';
 import type { Survey, TlsObservation } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import {
   type ComponentStatus,
@@ -19,12 +17,11 @@ import type { Coordinator } from '../permit/coordinator.ts';
 import { roleRuns } from '../policy/role-components.ts';
 import type { Stop } from '../rollout/rollout.ts';
 import type { Store } from '../store/store.ts';
-import { acceptReport, degrade } from './accept-report.ts';
+import { acceptReport } from './accept-report.ts';
 
 /** What reports need. */
 export interface ReportDeps {
   store: Store;
-  clock: Clock;
   fleet: FleetState;
   permits: Pick<Coordinator, 'stopsRollout'>;
   /** Stops the rollout. */
@@ -35,17 +32,15 @@ export interface ReportDeps {
  * Takes up a status. A failure stops the rollout only of a component that the node's role runs and that it had a permit to
  * change, see {@link Coordinator.stopsRollout}; any other report is stored for show.
  *
- * @param skewMs clock of the node less ours
  * @throws AppError 'invalid-request' for a component that is none
  */
-export async function takeReport(node: string, sent: ComponentStatus, deps: ReportDeps, skewMs = 0): Promise<void> {
+export async function takeReport(node: string, sent: ComponentStatus, deps: ReportDeps): Promise<void> {
   const component = components.toWord(sent.component);
   if (component === undefined) throw new AppError('invalid-request', 'the report names no component');
   const { status, state, news, stop } = await acceptReport({
     component,
     previous: deps.fleet.get(node, component),
     report: clamp(sent),
-    nodeNowMs: deps.clock.nowMs() + skewMs,
     proved: async (serial) =>
       (await deps.store.getCertificate(component === 'etcd' ? 'etcd' : 'kubernetes', serial))?.holder === node &&
       (!hasPeers(component) || (await isConfirmed(deps.store, { node, component, serial }))),
@@ -81,26 +76,15 @@ export async function takeSurvey(node: string, survey: Survey, deps: ReportDeps)
   }
 }
 
-/** Takes up a TLS failure read in a journal. */
+/** Takes up TLS failures read in a log: recorded for those who look, and no more. What a log says degrades nothing; the agent proves it. */
 export async function takeObservation(node: string, seen: TlsObservation, deps: ReportDeps): Promise<void> {
   const component = components.toWord(seen.component);
   if (component === undefined) throw new AppError('invalid-request', 'the observation names no component');
   const observation = { ...seen, line: cut(seen.line), cause: cut(seen.cause, 64), remote: cut(seen.remote, 256) };
   const what = [observation.cause, observation.remote === '' ? '' : `with ${observation.remote}`, observation.line];
-  const message = `${component}: ${what.filter((text) => text !== '').join(', ')}`;
+  const times = seen.count > 1 ? [`${seen.count} times`] : [];
+  const message = `${component}: ${[...what.slice(0, 2), ...times, ...what.slice(2)].filter((text) => text !== '').join(', ')}`;
   await recordEvent(deps.store, { kind: 'tls.observed', actor: `node/${node}`, node, message });
-  // by the node's clock, as the verification that this is compared with
-  const at = seen.loggedAt ?? timestampFromMs(deps.clock.nowMs());
-  const degraded = degrade(deps.fleet.get(node, component), observation, at);
-  if (degraded === undefined) return;
-  await deps.fleet.put(node, component, degraded);
-  const kind = `component.${componentStates.toWord(degraded.state)}`;
-  await recordEvent(deps.store, {
-    kind,
-    actor: `node/${node}`,
-    node,
-    message: `${component} is degraded: ${degraded.reason}`,
-  });
 }
 
 /** The status with every list and text cut to what a person would read: a node must not be able to fill the store. */

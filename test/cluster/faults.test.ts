@@ -6,12 +6,44 @@ import { startUnitCluster } from '../lab/clusters.ts';
 import { installPackage, joinLine, joinNode } from '../lab/fleet.ts';
 import type { ComponentView } from '../lab/fleet-view.ts';
 import { nodes } from '../lab/kubernetes-cluster.ts';
+import { knock } from '../lab/strangers.ts';
 import { assertOld, READYZ, rolledBack, spoil } from './faults.ts';
 
+/** An event in the JSON of the API. */
+interface EventView {
+  at: string;
+  kind: string;
+  message: string;
+}
+
 describe('faults on a running cluster', () => {
-  const { fleet, step } = stepsOnCluster(startUnitCluster);
+  const { fleet, say, step } = stepsOnCluster(startUnitCluster);
 
   const cp1 = () => fleet().cluster.controlPlane;
+
+  const w1 = () => fleet().cluster.kubelet;
+
+  /** The scheduler writes to a file, and each line of the kubelet stands behind a prefix. */
+  async function logElsewhere(): Promise<void> {
+    const unit = '/etc/systemd/system/kube-scheduler.service.d/10-log.conf';
+    await cp1().write(unit, '[Service]\nStandardError=append:/var/log/kube-scheduler.log\n');
+    await cp1().sh('systemctl daemon-reload; systemctl restart kube-scheduler');
+    await w1().sh('systemctl stop kubelet; mv /opt/bin/kubelet /opt/bin/kubelet.real');
+    const wrapper = `#!/bin/bash\nexec /opt/bin/kubelet.real "$@" 2> >(exec sed -u 's/^/node: /' >&2)\n`;
+    await w1().write('/opt/bin/kubelet', wrapper, '0755');
+    await w1().sh('systemctl start kubelet');
+  }
+
+  /** Strangers on both hosts call every port of every component, on both hosts, for so many seconds. */
+  async function knockEverywhere(seconds: number): Promise<void> {
+    const ports = { [cp1().ip]: [2379, 2380, 6443, 10257, 10259], [w1().ip]: [10250] };
+    const targets = Object.entries(ports).flatMap(([ip, all]) => all.map((port) => `${ip}:${port}`));
+    const all = await Promise.all([cp1(), w1()].map((host) => knock(host, targets, seconds)));
+    for (const { asked, letIn } of all) {
+      say(`strangers asked ${asked} times and were let in ${letIn} times`);
+      assert.ok(asked >= seconds * 3, `${asked} calls are too few to prove anything`);
+    }
+  }
 
   /** Lets the change be tried again, and waits until it has failed again. */
   async function failAgain(component: string): Promise<ComponentView> {
@@ -65,14 +97,54 @@ systemctl restart kubelet`);
     await assertOld(cp1());
   });
 
-  step('stops the rollout each time, and goes on when the operator resumes', async () => {
+  step('an etcd that refuses everybody and whose log goes nowhere: by proof alone', async () => {
+    await spoil(cp1(), 'etcd', 'echo garbage >client-ca.crt', 'StandardOutput=null\nStandardError=null\n');
+    const status = await failAgain('etcd');
+    const results = Object.fromEntries((status.checks ?? []).map(({ kind, result }) => [kind, result]));
+    assert.equal(results.CHECK_KIND_JOURNAL, 'CHECK_RESULT_INCONCLUSIVE', JSON.stringify(status.checks));
+    assert.equal(results.CHECK_KIND_HANDSHAKE, 'CHECK_RESULT_FAILED');
+    assert.match(status.reason ?? '', /handshake check failed/);
+    await assertOld(cp1());
+  });
+
+  step('stops the rollout each time, and goes on when the operator resumes, whoever knocks meanwhile', async () => {
     const { operator, view } = fleet();
     const { rollout } = JSON.parse(await operator.call('RolloutService/GetRollout'));
     assert.equal(rollout.paused, true);
     assert.equal(rollout.node, 'cp1');
+    await logElsewhere();
+    await w1().sh('kube-mtls-agent mode enforce');
+    const resumedAtMs = Date.now();
+    const knocking = knockEverywhere(180);
     await cp1().sh('kube-mtls rollout resume');
-    await view.until('cp1', 'etcd', ['VERIFIED'], 300_000);
-    await view.until('cp1', 'kube-apiserver', ['VERIFIED'], 300_000);
+    for (const [host, components] of Object.entries(fleet().cluster.components)) {
+      for (const component of components) await view.until(host, component, ['VERIFIED'], 420_000);
+    }
+    await knocking;
     assert.equal(await cp1().sh(READYZ), 'ok');
+    const { events = [] } = JSON.parse(await operator.call('FleetService/ListEvents', { page: { pageSize: 1000 } }));
+    const since = (events as EventView[]).filter(({ at }) => Date.parse(at) >= resumedAtMs);
+    const bad = since.filter(({ kind }) => /degraded|rolled-back|failed|refused|paused/.test(kind));
+    assert.deepEqual(bad, [], 'strangers have undone, degraded or stopped something');
+    const observed = since.filter(({ kind }) => kind === 'tls.observed');
+    assert.ok(observed.length > 0, 'nothing was seen of them');
+    say(`strangers: ${observed.length} observations in ${Math.round((Date.now() - resumedAtMs) / 1000)} s`);
+    assert.ok(observed.length < (Date.now() - resumedAtMs) / 1000, `${observed.length} observations`);
+    assert.match(observed.map(({ message }) => message).join('\n'), /, \d+ times, /);
+  });
+
+  step('is VERIFIED without its log: one goes to a file, one stands behind a prefix', async () => {
+    const { view } = fleet();
+    const journalOf = async (node: string, component: string) =>
+      (await view.component(node, component))?.checks?.find(({ kind }) => kind === 'CHECK_KIND_JOURNAL');
+    const elsewhere = await journalOf('cp1', 'kube-scheduler');
+    assert.equal(elsewhere?.result, 'CHECK_RESULT_INCONCLUSIVE', JSON.stringify(elsewhere));
+    assert.match(elsewhere?.summary ?? '', /^not confirmed by its log: /);
+    const prefixed = await journalOf('w1', 'kubelet');
+    assert.equal(prefixed?.result, 'CHECK_RESULT_PASSED', JSON.stringify(prefixed));
+    assert.match(JSON.stringify(prefixed?.evidence), /node: I\d{4} /);
+    const plan = await cp1().run(['kube-mtls-agent', 'plan']);
+    assert.equal(plan.code, 0, plan.stdout + plan.stderr);
+    assert.match(plan.stdout, /kube-scheduler\.service writes its log to append:\/var\/log\/kube-scheduler\.log/);
   });
 });

@@ -23,11 +23,14 @@ export async function assertOld(cp1: Host): Promise<void> {
   assert.equal((await cp1.run(['bash', '-c', ours])).code, 2);
 }
 
-/** Makes the unit spoil one of its new files as it starts with them. */
-export async function spoil(cp1: Host, unit: string, script: string): Promise<void> {
+/** Makes the unit spoil one of its new files as it starts with them. `more` are lines of its section Service. */
+export async function spoil(cp1: Host, unit: string, script: string, more = ''): Promise<void> {
   const folder = `/etc/kube-mtls/pki/${unit}/current`;
   await cp1.write('/root/spoil', `#!/bin/sh\ncd ${folder} 2>/dev/null || exit 0\n${script}\n`, '0755');
-  await cp1.write(`/etc/systemd/system/${unit}.service.d/10-fault.conf`, '[Service]\nExecStartPre=+/root/spoil\n');
+  await cp1.write(
+    `/etc/systemd/system/${unit}.service.d/10-fault.conf`,
+    `[Service]\nExecStartPre=+/root/spoil\n${more}`,
+  );
   await cp1.sh('systemctl daemon-reload');
 }
 

@@ -57,7 +57,7 @@ export declare type SessionRequest = Message<"kubemtls.v1.SessionRequest"> & {
     case: "report";
   } | {
     /**
-     * A TLS failure was just read in a journal.
+     * TLS failures were read in a log.
      *
      * @generated from field: kubemtls.v1.TlsObservation observation = 5;
      */
@@ -241,7 +241,7 @@ export declare type Survey = Message<"kubemtls.v1.Survey"> & {
 export declare const SurveySchema: GenMessage<Survey>;
 
 /**
- * A TLS failure read in the journal of a managed unit.
+ * TLS failures read in the log of a component: a hint, which changes no state. Those of one cause and one other side are counted.
  *
  * @generated from message kubemtls.v1.TlsObservation
  */
@@ -282,7 +282,7 @@ export declare type TlsObservation = Message<"kubemtls.v1.TlsObservation"> & {
   remote: string;
 
   /**
-   * The line, at most 1000 characters.
+   * The newest line, at most 1000 characters.
    *
    * @generated from field: string line = 6;
    */
@@ -294,6 +294,13 @@ export declare type TlsObservation = Message<"kubemtls.v1.TlsObservation"> & {
    * @generated from field: google.protobuf.Timestamp logged_at = 7;
    */
   loggedAt?: Timestamp | undefined;
+
+  /**
+   * How many lines it stands for, since the last observation of the same; 0 from an earlier version stands for 1.
+   *
+   * @generated from field: uint32 count = 8;
+   */
+  count: number;
 };
 
 /**

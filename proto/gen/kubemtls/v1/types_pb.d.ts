@@ -46,6 +46,13 @@ export declare type Evidence = Message<"kubemtls.v1.Evidence"> & {
    * @generated from field: string cause = 4;
    */
   cause: string;
+
+  /**
+   * How much it proves.
+   *
+   * @generated from field: kubemtls.v1.EvidenceRank rank = 5;
+   */
+  rank: EvidenceRank;
 };
 
 /**
@@ -969,7 +976,7 @@ export enum ComponentState {
   FAILED = 8,
 
   /**
-   * It was VERIFIED, and new TLS failures were seen in its journal since.
+   * It was VERIFIED, and a later proof failed; reason tells which. It ends with the next proof that passes, within a minute.
    *
    * @generated from enum value: COMPONENT_STATE_DEGRADED = 9;
    */
@@ -1002,7 +1009,7 @@ export enum CheckKind {
   UNIT = 1,
 
   /**
-   * The journal of the new process holds its sign of success and no TLS failure of its own.
+   * The log of the new process holds its sign of success and no TLS failure of its own. What callers make it write decides nothing.
    *
    * @generated from enum value: CHECK_KIND_JOURNAL = 2;
    */
@@ -1068,12 +1075,59 @@ export enum CheckResult {
    * @generated from enum value: CHECK_RESULT_SKIPPED = 3;
    */
   SKIPPED = 3,
+
+  /**
+   * Nothing was found out, as of a log that is written elsewhere; beside complete proof the component is VERIFIED all the same.
+   *
+   * @generated from enum value: CHECK_RESULT_INCONCLUSIVE = 4;
+   */
+  INCONCLUSIVE = 4,
 }
 
 /**
  * Describes the enum kubemtls.v1.CheckResult.
  */
 export declare const CheckResultSchema: GenEnum<CheckResult>;
+
+/**
+ * How much a line proves, the most first.
+ *
+ * @generated from enum kubemtls.v1.EvidenceRank
+ */
+export enum EvidenceRank {
+  /**
+   * Not given: written by an earlier version.
+   *
+   * @generated from enum value: EVIDENCE_RANK_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * What the agent that reports it did or saw itself: a handshake, a refusal, the state of the process.
+   *
+   * @generated from enum value: EVIDENCE_RANK_PROOF = 1;
+   */
+  PROOF = 1,
+
+  /**
+   * What the cluster answers: /readyz, Node Ready and its lease, health and members of etcd.
+   *
+   * @generated from enum value: EVIDENCE_RANK_READINESS = 2;
+   */
+  READINESS = 2,
+
+  /**
+   * A line of a log. It explains, and decides only where nobody outside the component can cause it.
+   *
+   * @generated from enum value: EVIDENCE_RANK_HINT = 3;
+   */
+  HINT = 3,
+}
+
+/**
+ * Describes the enum kubemtls.v1.EvidenceRank.
+ */
+export declare const EvidenceRankSchema: GenEnum<EvidenceRank>;
 
 /**
  * The change of an authority's root goes in phases; each is complete on every node before the next begins.

@@ -38,6 +38,29 @@ describe('findContainers', () => {
     ['docker', `0::/kubepods.slice/kubepods-pod1a.slice/docker-${ID}.scope\n`, ID],
     ['cgroup v1, whose lines need not all name it', `12:rdma:/\n11:cpu,cpuacct:/kubepods/pod1a/${ID}\n0::/\n`, ID],
     ['a node that is a container itself', `0::/docker/${OTHER}/kubelet/kubepods/pod1a/${ID}\n`, ID],
+    [
+      'containerd that does not use the cgroup driver of kubelet',
+      `0::/system.slice/containerd.service/kubepods-burstable-pod1a.slice:cri-containerd:${ID}\n`,
+      ID,
+    ],
+    ['a node without --cgroups-per-qos', `0::/k8s.io/${ID}\n`, ID],
+    [
+      'a user who made a group of that form',
+      `0::/user.slice/user-1000.slice/user@1000.service/kubepods/pod1a/${ID}\n`,
+      undefined,
+    ],
+    ['a service that made a group of that form', `0::/system.slice/web.service/kubepods/pod1a/${ID}\n`, undefined],
+    ['a pod of the API, cgroupfs', `0::/kubepods/burstable/pod0a1b2c3d-0a1b-4c2d-8e3f-0123456789ab/${ID}\n`, undefined],
+    [
+      'a pod of the API, systemd',
+      `0::/kubepods.slice/kubepods-pod0a1b2c3d_0a1b_4c2d_8e3f_0123456789ab.slice/crio-${ID}.scope\n`,
+      undefined,
+    ],
+    [
+      'a group that a pod of the API made below its own',
+      `0::/kubepods/pod0a1b2c3d-0a1b-4c2d-8e3f-0123456789ab/${OTHER}/kubepods/pod${'1a'.repeat(16)}/${ID}\n`,
+      undefined,
+    ],
     ['no container', '0::/system.slice/etcd.service\n', undefined],
     ['a pod whose uid is no container', `0::/kubepods/burstable/pod${'a'.repeat(32)}\n`, undefined],
     ['longer hexadecimal digits', `0::/x/${ID}0\n`, undefined],
@@ -53,6 +76,23 @@ describe('findContainers', () => {
       );
     });
   }
+
+  it('reads control groups below that of a node which is a pod or a service itself', async () => {
+    for (const base of [
+      `/kubepods/pod0a1b2c3d-0a1b-4c2d-8e3f-0123456789ab/${OTHER}`,
+      '/machine.slice/systemd-nspawn@n1.service/payload',
+    ]) {
+      const root = newRoot();
+      putProcess(root, { pid: 1, argv: ['/sbin/init'], cgroup: `0::${base}/init.scope\n` });
+      putProcess(root, { pid: 7, argv: ['etcd'], cgroup: `0::${base}/kubepods/pod${'1a'.repeat(16)}/${ID}\n` });
+      putProcess(root, { pid: 8, argv: ['etcd'], cgroup: `0::${base}/user.slice/user-1.slice/${ID}\n` });
+      const found = await findContainers(layoutBelow(root), 'etcd');
+      assert.deepEqual(
+        found.map(({ pid }) => pid),
+        [7],
+      );
+    }
+  });
 
   it('tells the start in milliseconds, whatever the kernel calls the process, the newest first', async () => {
     const root = newRoot();

@@ -29,7 +29,8 @@ const START_BYTES = 4096;
 const MOST_BYTES = 1024 * 1024;
 
 /**
- * Processes in containers whose program has this name, the one that started last first.
+ * Processes in containers of static pods whose program has this name, the one that started last first. Any user can run a program under
+ * a name and with arguments that he likes, and make control groups below his own: see {@link containerIn}.
  *
  * @param program "kube-apiserver"; compared with the last part of argv[0]
  */
@@ -37,13 +38,14 @@ export async function findContainers(layout: Layout, program: string): Promise<C
   const proc = join(layout.root, '/proc');
   const found: ContainerProcess[] = [];
   let bootedAtMs: number | undefined;
+  const base = baseOf(await read(join(proc, '1', 'cgroup')));
   for (const name of (await readdir(proc).catch(absent)) ?? []) {
     if (!/^[0-9]+$/.test(name)) continue;
     const cmdline = join(proc, name, 'cmdline');
     const [first = ''] = (await read(cmdline, START_BYTES)).split('\0');
     if (basename(first) !== program) continue;
     const argv = (await read(cmdline)).split('\0').slice(0, -1);
-    const containerId = containerIn(await read(join(proc, name, 'cgroup')));
+    const containerId = containerIn(await read(join(proc, name, 'cgroup')), base);
     const ticks = startTicks(await read(join(proc, name, 'stat')));
     if (containerId === undefined || ticks === undefined) continue;
     bootedAtMs ??= bootTimeMs(await read(join(proc, 'stat')));
@@ -65,20 +67,46 @@ export function runs({ argv }: ContainerProcess, command: readonly string[]): bo
   );
 }
 
+/** Services below whose groups containers lie where runtime and kubelet do not agree on the cgroup driver; all of them are root's. */
+const RUNTIMES = [
+  ...['containerd.service', 'docker.service', 'crio.service', 'cri-docker.service', 'kubelet.service'],
+  ...['k3s.service', 'k3s-agent.service', 'rke2-server.service', 'rke2-agent.service'],
+];
+
+/** The control group in which this node lives, where it is a container itself: that of its first process; '' on a machine. */
+function baseOf(cgroup: string): string {
+  const [, path = ''] = /^[^:]*:[^:]*:(.*?)(?:\/init\.scope)?$/m.exec(cgroup) ?? [];
+  return path === '/' ? '' : path;
+}
+
 /**
- * The container that a control group belongs to. Known forms, of cgroup v1 (many lines) and v2 (one line):
+ * The container of a static pod that a control group belongs to. Known forms, of cgroup v1 (many lines) and v2 (one line):
  *
  *     /kubepods/burstable/podUID/ID    …/kubepods-podUID.slice/cri-containerd-ID.scope    …/crio-ID.scope    …/docker-ID.scope
  *
- * Where one lies in another (a node that is a container itself), the innermost counts.
+ * Where one lies in another (a node that is a container itself), the innermost counts. Only root makes groups below kubepods, and kubelet
+ * gives a static pod a UID of 32 hexadecimal digits, while a pod of the API has a UUID: what runs in one of those, in a session of a user
+ * or in a service is no static pod, however it calls its group. Without --cgroups-per-qos there is no kubepods.
+ *
+ * @param base group of the node itself
  */
-function containerIn(cgroup: string): string | undefined {
+function containerIn(cgroup: string, base: string): string | undefined {
   for (const line of cgroup.split('\n')) {
-    const ids = [...line.matchAll(/(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/g)];
+    const whole = line.replace(/^[^:]*:[^:]*:/, '');
+    const path = base !== '' && whole.startsWith(`${base}/`) ? whole.slice(base.length) : whole;
+    const ids = [...path.matchAll(/(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/g)];
     const id = ids.at(-1)?.[0];
-    if (id !== undefined) return id;
+    if (id !== undefined) return isOfUserOrPod(path) ? undefined : id;
   }
   return undefined;
+}
+
+/** True for a group below a user's session or a service, or below a pod of the API. */
+function isOfUserOrPod(path: string): boolean {
+  const isDelegated = path
+    .split('/')
+    .some((name) => name === 'user.slice' || (name.endsWith('.service') && !RUNTIMES.includes(name)));
+  return isDelegated || /[/-]pod[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}(?![0-9a-f])/.test(path);
 }
 
 /** Field 22 of proc_pid_stat(5). The second field is the program's name in parentheses and may hold anything. */

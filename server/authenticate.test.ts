@@ -142,6 +142,7 @@ describe('roles', () => {
     admin: [
       'AuthorityService/StartAuthorityRotation',
       'AuthorityService/AdvanceAuthorityRotation',
+      'AuthorityService/AbortAuthorityRotation',
       'AuthorityService/RemoveNode',
     ],
   };

@@ -31,6 +31,7 @@ const ROLES: { [Service in keyof Table]: { [Method in keyof Table[Service]]: rea
     getAuthorityRotation: VIEWERS,
     startAuthorityRotation: ADMINS,
     advanceAuthorityRotation: ADMINS,
+    abortAuthorityRotation: ADMINS,
     removeNode: ADMINS,
   },
   CertificateService: { issueCertificates: NODE, renewIdentity: NODE, getTrustBundles: NODE },

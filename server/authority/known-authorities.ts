@@ -42,7 +42,7 @@ export const neverRotated: RotationRecord = {
 };
 
 /** Probes come from the new CA from the first phase on: whoever accepts one has proved that it trusts the new root. */
-const PROBES: ReadonlySet<Profile | undefined> = new Set<Profile>(['probe-client', 'etcd-healthcheck-client']);
+export const PROBES: ReadonlySet<Profile | undefined> = new Set<Profile>(['probe-client', 'etcd-healthcheck-client']);
 
 /** The authorities as these facts make them. */
 export function authoritiesOf(facts: AuthorityFacts): Authorities {

@@ -1,7 +1,8 @@
-/** authority list, rotate, status and advance: the CAs of the cluster and the change of their roots. */
+/** authority list, rotate, status, advance and abort: the CAs of the cluster and the change of their roots. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Authority, authorities, rotationPhases } from '../../common/names/names.ts';
 import {
+  AbortAuthorityRotationResponseSchema,
   AdvanceAuthorityRotationResponseSchema,
   type AuthorityCertificate,
   type AuthorityRotation,
@@ -97,7 +98,31 @@ export function addAuthorityCommands(program: Command, context: CommandContext):
         format,
       ),
     );
+
+  authority
+    .command('abort')
+    .description('take the change of roots back: from trust to where it began, from reissue to trust')
+    .action((_options, command: Command) =>
+      callAndPrint(
+        context,
+        command,
+        AbortAuthorityRotationResponseSchema,
+        async (it) => {
+          const { rotation } = await it.authorities.getAuthorityRotation({});
+          return it.authorities.abortAuthorityRotation({ from: rotation?.phase ?? RotationPhase.UNSPECIFIED });
+        },
+        ({ rotation }) => `${rotationText(rotation)}${AFTER_ABORT[rotation?.phase ?? RotationPhase.UNSPECIFIED] ?? ''}`,
+      ),
+    );
 }
+
+/** What an operator does next, by the phase that follows. */
+const AFTER_ABORT: Partial<Record<RotationPhase, string>> = {
+  [RotationPhase.TRUST]:
+    'certificates come from the old CA again; once all do, "kube-mtls authority abort" gives the new CA up, and "advance" goes on with it\n',
+  [RotationPhase.DROP]:
+    'nodes stop trusting the new CA, then its key is removed; where the rollout is paused, "kube-mtls rollout resume" lets it go on\n',
+};
 
 function standing({ issuing, trusted }: AuthorityCertificate): string {
   if (issuing) return 'issuing';

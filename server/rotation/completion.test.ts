@@ -266,7 +266,7 @@ describe('the phase drop', () => {
     ['is complete when nobody trusts the old root', [], 'drop', [['w1', 'kubelet', { trust: onlyNew }]]],
     [
       'waits for who trusts it still',
-      ['w1: kubelet trusts the old kubernetes CA still'],
+      ['w1: kubelet trusts the retired kubernetes CA still'],
       'drop',
       [['w1', 'kubelet', { trust: both }]],
     ],

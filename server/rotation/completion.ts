@@ -2,6 +2,7 @@
 import { authorities, type Component, profiles } from '../../common/names/names.ts';
 import type { ComponentStatus, ComponentTrust } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import type { ClusterAuthority } from '../authority/import-authority.ts';
+import { PROBES } from '../authority/known-authorities.ts';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
 import { profileRules } from '../policy/profiles.ts';
 
@@ -72,6 +73,30 @@ export function waitingFor(input: CompletionInput): string[] {
   });
 }
 
+/**
+ * What must not be given up with the new CA yet, a sentence each by node: certificates of it that are in use, or may be shown still. The
+ * agents' own certificates for checks do not count: nobody else reads them. Empty when nothing is in the way.
+ */
+export function heldByNew({
+  nowMs,
+  roots,
+  components,
+}: Pick<CompletionInput, 'nowMs' | 'roots' | 'components'>): string[] {
+  return components.flatMap((row) => {
+    const own = roots.filter((root) => uses(row, root.authority, components));
+    const held = own.flatMap(({ authority, newPin }) =>
+      row.status.certificates.flatMap(({ profile, issuerPin }) => {
+        const word = profiles.toWord(profile);
+        if (word === undefined || PROBES.has(word) || profileRules[word].authority !== authority) return [];
+        return issuerPin === newPin ? [`${word} comes from the new ${authority} CA`] : [];
+      }),
+    );
+    const shown = own.length === 0 ? [] : showsOld(row, nowMs);
+    const changing = own.length > 0 && (row.state === 'applying' || row.state === 'verifying') ? unsteady(row) : [];
+    return [...held, ...shown, ...changing].map((sentence) => `${row.node}: ${sentence}`);
+  });
+}
+
 /** So many sentences that a person reads them, and how many more there are. */
 export function shortened(sentences: readonly string[]): string[] {
   const rest = sentences.length - MOST_SENTENCES;
@@ -91,7 +116,7 @@ function ofComponent(row: FleetComponent, { phase, roots, components, nowMs }: C
       return [...own.flatMap((root) => foreignCertificates(row, root)), ...unverified(row), ...showsOld(row, nowMs)];
     case 'drop': {
       const holding = own.filter((root) => trustedPins(status, root).some((pin) => root.retiredPins.includes(pin)));
-      const sentences = holding.map((root) => `${component} trusts the old ${root.authority} CA still`);
+      const sentences = holding.map((root) => `${component} trusts the retired ${root.authority} CA still`);
       return [...sentences, ...unverified(row)];
     }
   }

@@ -7,8 +7,8 @@ import type { ChangingAuthorities } from '../authority/authorities.ts';
 import type { ClusterAuthority } from '../authority/import-authority.ts';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
 import type { EventDraft, RotationRecord, Store } from '../store/store.ts';
-import { waitingFor } from './completion.ts';
-import { nextRecord, startedRecord } from './steps.ts';
+import { type ChangingRoot, heldByNew, waitingFor } from './completion.ts';
+import { abortedRecord, nextRecord, startedRecord } from './steps.ts';
 
 /** What it needs. */
 export interface RotationDeps {
@@ -58,6 +58,14 @@ export interface Rotation {
    * @throws AppError conflict while it is another, none, or not complete on every node
    */
   advance(from: RotationPhase, by: By): Promise<RotationView>;
+  /**
+   * Takes it back a step: from trust to where it began, from reissue to trust.
+   *
+   * @param from what the caller takes for the phase under way
+   * @throws AppError conflict while it is another or none, in drop, while certificates of the new CA are in use in trust, and where the
+   *   key of the old CA is not here
+   */
+  abort(from: RotationPhase, by: By): Promise<RotationView>;
   /** Goes on by itself where that was asked for and the phase is complete. Called after every report; never rejects. */
   check(): Promise<void>;
 }
@@ -87,11 +95,7 @@ export function createRotation(deps: RotationDeps): Rotation {
       waitingFor: waitingFor({
         phase,
         nowMs: clock.nowMs(),
-        roots: record.lines
-          .flatMap((line) => ({ line, authority: record.authorities.find((each) => each === line.authority) }))
-          .flatMap(({ line: { current, retired }, authority }) =>
-            authority === undefined ? [] : { authority, newPin: current, retiredPins: retired },
-          ),
+        roots: rootsOf(record),
         components: deps.components(),
         nodes: nodes.map(({ name }) => ({
           name,
@@ -117,7 +121,7 @@ export function createRotation(deps: RotationDeps): Rotation {
       const message = `the change of roots of ${names}: the phase ${before.phase} is complete, ${record.phase} begins`;
       return put(record, { kind: 'authority.phase', message }, by);
     }
-    const message = `the roots of ${names} are changed: the old ones are trusted no more, and their keys are removed`;
+    const message = `the change of roots of ${names} has ended: what was replaced or given up is trusted no more, and its key is removed`;
     return put(record, { kind: 'authority.rotation-ended', message }, by);
   }
 
@@ -153,21 +157,35 @@ export function createRotation(deps: RotationDeps): Rotation {
     advance: (from, by) =>
       inTurn(async () => {
         const { record, waitingFor: sentences } = await view();
-        if (record.phase === 'settled') {
-          throw new AppError('conflict', 'no change of roots is under way: begin one with kube-mtls authority rotate');
-        }
-        if (record.phase !== from) {
-          throw new AppError(
-            'conflict',
-            `the phase is ${record.phase}, not ${from}: look how it stands, and ask again`,
-          );
-        }
-        const [first, ...more] = sentences;
-        if (first !== undefined) {
-          const rest = more.length === 0 ? '' : `, and ${more.length} more`;
-          throw new AppError('conflict', `the phase ${from} is not complete on every node: ${first}${rest}`);
-        }
+        assertPhase(record.phase, from);
+        if (sentences.length > 0) throw notComplete(`the phase ${from} is not complete on every node`, sentences);
         await goOn(by);
+        return view();
+      }),
+
+    abort: (from, by) =>
+      inTurn(async () => {
+        const before = authorities.record();
+        assertPhase(before.phase, from);
+        const names = before.authorities.join(', ');
+        if (before.phase === 'drop') {
+          const text = `the old CA of ${names} is trusted no more where the phase drop has come: begin another change of roots instead`;
+          throw new AppError('conflict', text);
+        }
+        const record = abortedRecord(before, clock.nowMs());
+        if (record === undefined) {
+          const text = `the key of the old CA of ${names} is not here, so that nothing could be signed by it: go on to the end`;
+          throw new AppError('conflict', text);
+        }
+        if (before.phase === 'reissue') {
+          const message = `the change of roots of ${names} goes back to the phase trust: certificates come from the old CA again`;
+          await put(record, { kind: 'authority.phase', message }, by);
+          return view();
+        }
+        const held = heldByNew({ nowMs: clock.nowMs(), roots: rootsOf(before), components: deps.components() });
+        if (held.length > 0) throw notComplete('the new CA cannot be given up yet', held);
+        const message = `the change of roots of ${names} is taken back: nodes stop trusting the new CA`;
+        await put(record, { kind: 'authority.rotation-aborted', message }, by);
         return view();
       }),
 
@@ -182,6 +200,28 @@ export function createRotation(deps: RotationDeps): Rotation {
         }
       }),
   };
+}
+
+/** @throws AppError conflict when no change is under way, or its phase is another than the caller takes it for */
+function assertPhase(phase: RotationPhase, from: RotationPhase): void {
+  if (phase === 'settled')
+    throw new AppError('conflict', 'no change of roots is under way: begin one with kube-mtls authority rotate');
+  if (phase !== from)
+    throw new AppError('conflict', `the phase is ${phase}, not ${from}: look how it stands, and ask again`);
+}
+
+function notComplete(what: string, [first, ...more]: readonly string[]): AppError {
+  const rest = more.length === 0 ? '' : `, and ${more.length} more`;
+  return new AppError('conflict', `${what}: ${first}${rest}`);
+}
+
+/** What changes, for those authorities that do. */
+function rootsOf({ lines, authorities }: RotationRecord): ChangingRoot[] {
+  return lines
+    .flatMap((line) => ({ line, authority: authorities.find((each) => each === line.authority) }))
+    .flatMap(({ line: { current, retired }, authority }) =>
+      authority === undefined ? [] : { authority, newPin: current, retiredPins: retired },
+    );
 }
 
 /** Checks each minute until the signal fires. */

@@ -52,6 +52,37 @@ export function nextRecord(before: RotationRecord, nowMs: number): RotationRecor
   }
 }
 
+/**
+ * The record after the change is taken back a step. In trust the new CA is given up: nodes drop it, and the change goes to its end by
+ * itself. In reissue certificates come from the old CA again, as in trust, and all nodes go on trusting both.
+ *
+ * @returns undefined in any other phase, and in trust where the key of an old CA is not here: nothing could be signed
+ */
+export function abortedRecord(before: RotationRecord, nowMs: number): RotationRecord | undefined {
+  const next = { ...before, generation: before.generation + 1, phaseStartedAtMs: nowMs };
+  const changing = before.lines.filter((line) => isChanging(before, line));
+  if (changing.some(({ oldSigner }) => oldSigner === '')) return undefined;
+  switch (before.phase) {
+    case 'trust':
+      return {
+        ...next,
+        phase: 'drop',
+        automatic: true,
+        lines: before.lines.map((line) => (isChanging(before, line) ? giveUp(line) : line)),
+      };
+    case 'reissue':
+      return { ...next, phase: 'trust', automatic: false };
+    default:
+      return undefined;
+  }
+}
+
+/** The CA that signed before signs again, and the new one is trusted no more. */
+function giveUp(line: AuthorityLine): AuthorityLine {
+  const old = line.old.filter((pin) => pin !== line.oldSigner);
+  return { ...line, current: line.oldSigner, old, oldSigner: '', retired: [line.current, ...line.retired] };
+}
+
 function isChanging(record: RotationRecord, { authority }: AuthorityLine): boolean {
   return record.authorities.some((each) => each === authority);
 }

@@ -1,8 +1,9 @@
 /** AuthorityService: the CAs of the cluster, the change of their roots, and the end of a node. */
 import { AppError } from '../../common/errors/app-error.ts';
-import { authorities as authorityWords, rotationPhases } from '../../common/names/names.ts';
+import { authorities as authorityWords, type RotationPhase, rotationPhases } from '../../common/names/names.ts';
 import type { Handlers } from '../../common/rpc/handlers.ts';
 import type { AuthorityService, StartAuthorityRotationRequest } from '../../proto/gen/kubemtls/v1/authority_pb.js';
+import type { RotationPhase as PhaseNumber } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import type { Authorities } from '../authority/authorities.ts';
 import type { ClusterAuthority } from '../authority/import-authority.ts';
 import { actorOf, type Caller } from '../caller.ts';
@@ -31,14 +32,11 @@ export function authorityService(deps: AuthorityServiceDeps): Handlers<typeof Au
       return { rotation: rotationMessage(view) };
     },
     async advanceAuthorityRotation({ from }, call, caller) {
-      const phase = rotationPhases.toWord(from);
-      if (phase === undefined) {
-        throw new AppError(
-          'invalid-request',
-          'from is no phase: give the one that is under way, TRUST, REISSUE or DROP',
-        );
-      }
-      const view = await rotation.advance(phase, { actor: actorOf(caller), source: call.address });
+      const view = await rotation.advance(phaseOf(from), { actor: actorOf(caller), source: call.address });
+      return { rotation: rotationMessage(view) };
+    },
+    async abortAuthorityRotation({ from }, call, caller) {
+      const view = await rotation.abort(phaseOf(from), { actor: actorOf(caller), source: call.address });
       return { rotation: rotationMessage(view) };
     },
     async removeNode({ name }, call, caller) {
@@ -46,6 +44,14 @@ export function authorityService(deps: AuthorityServiceDeps): Handlers<typeof Au
       return {};
     },
   };
+}
+
+function phaseOf(number: PhaseNumber): RotationPhase {
+  const phase = rotationPhases.toWord(number);
+  if (phase === undefined) {
+    throw new AppError('invalid-request', 'from is no phase: give the one that is under way, TRUST, REISSUE or DROP');
+  }
+  return phase;
 }
 
 function wishedFor({ authorities }: StartAuthorityRotationRequest): ClusterAuthority[] {

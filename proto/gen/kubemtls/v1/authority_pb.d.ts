@@ -299,6 +299,46 @@ export declare type AdvanceAuthorityRotationResponse = Message<"kubemtls.v1.Adva
 export declare const AdvanceAuthorityRotationResponseSchema: GenMessage<AdvanceAuthorityRotationResponse>;
 
 /**
+ * What is believed of it, so that a second call takes back no more than was meant.
+ *
+ * @generated from message kubemtls.v1.AbortAuthorityRotationRequest
+ */
+export declare type AbortAuthorityRotationRequest = Message<"kubemtls.v1.AbortAuthorityRotationRequest"> & {
+  /**
+   * The phase that is taken back.
+   *
+   * @generated from field: kubemtls.v1.RotationPhase from = 1;
+   */
+  from: RotationPhase;
+};
+
+/**
+ * Describes the message kubemtls.v1.AbortAuthorityRotationRequest.
+ * Use `create(AbortAuthorityRotationRequestSchema)` to create a new message.
+ */
+export declare const AbortAuthorityRotationRequestSchema: GenMessage<AbortAuthorityRotationRequest>;
+
+/**
+ * How it stands now.
+ *
+ * @generated from message kubemtls.v1.AbortAuthorityRotationResponse
+ */
+export declare type AbortAuthorityRotationResponse = Message<"kubemtls.v1.AbortAuthorityRotationResponse"> & {
+  /**
+   * The rotation.
+   *
+   * @generated from field: kubemtls.v1.AuthorityRotation rotation = 1;
+   */
+  rotation?: AuthorityRotation | undefined;
+};
+
+/**
+ * Describes the message kubemtls.v1.AbortAuthorityRotationResponse.
+ * Use `create(AbortAuthorityRotationResponseSchema)` to create a new message.
+ */
+export declare const AbortAuthorityRotationResponseSchema: GenMessage<AbortAuthorityRotationResponse>;
+
+/**
  * Which node.
  *
  * @generated from message kubemtls.v1.RemoveNodeRequest
@@ -379,6 +419,19 @@ export declare const AuthorityService: GenService<{
     methodKind: "unary";
     input: typeof AdvanceAuthorityRotationRequestSchema;
     output: typeof AdvanceAuthorityRotationResponseSchema;
+  },
+  /**
+   * Takes a change of roots back, which is verified like every change. In TRUST the new CA is given up: the phase becomes DROP, in which
+   * nodes stop trusting it, and its key is removed at the end. In REISSUE the phase becomes TRUST again: certificates come from the old CA;
+   * from there it can be advanced or aborted once more. Reasons: conflict in the phase DROP, when none is under way, while certificates
+   * of the new CA are in use that would be given up, or when the key of the old CA is not here.
+   *
+   * @generated from rpc kubemtls.v1.AuthorityService.AbortAuthorityRotation
+   */
+  abortAuthorityRotation: {
+    methodKind: "unary";
+    input: typeof AbortAuthorityRotationRequestSchema;
+    output: typeof AbortAuthorityRotationResponseSchema;
   },
   /**
    * Takes a node out of the fleet: its session ends, everything that it says is refused, its permit is given back, its

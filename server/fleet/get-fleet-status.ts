@@ -4,6 +4,7 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { Clock } from '../../common/time/clock.ts';
 import type { GetFleetStatusResponseSchema } from '../../proto/gen/kubemtls/v1/fleet_pb.js';
 import { ComponentState } from '../../proto/gen/kubemtls/v1/types_pb.js';
+import type { ChangingAuthorities } from '../authority/authorities.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import type { Coordinator } from '../permit/coordinator.ts';
 import { countStops } from '../rollout/count-stops.ts';
@@ -16,6 +17,7 @@ export interface FleetStatusDeps extends FleetDeps {
   clock: Clock;
   permits: Pick<Coordinator, 'list'>;
   authorityViews: () => AuthorityView[];
+  authorities: Pick<ChangingAuthorities, 'record'>;
   cluster: string;
   version: string;
   config: Pick<ServerConfig, 'lifetimes' | 'permits'>;
@@ -52,6 +54,7 @@ export async function getFleetStatus(
       nodes: watched,
       authorities,
       rollout: await deps.store.getRollout(),
+      phase: deps.authorities.record().phase,
       lifetimes: deps.config.lifetimes,
       permits: deps.permits.list(),
       maxAgeMs: deps.config.permits.maxAgeMs,

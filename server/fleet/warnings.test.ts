@@ -96,6 +96,24 @@ describe('warnings', () => {
       },
       [/^the rollout is paused since 2026-01-01T00:00:00Z: w9 rolled back$/],
     ],
+    [
+      'a paused rollout that a change of roots waits for',
+      {},
+      {
+        phase: 'trust',
+        rollout: {
+          paused: true,
+          reason: 'w9 rolled back',
+          node: 'w9',
+          pausedAtMs: NOW_MS,
+          retryGeneration: 0,
+          leftOut: [],
+        },
+      },
+      [
+        /^the rollout is paused since .*: w9 rolled back; the change of roots waits .* in trust: .*"kube-mtls authority abort" takes it back$/,
+      ],
+    ],
     ['a permit that is held for less than ten minutes', {}, { permits: [permit(599_999)] }, []],
     [
       'a permit that is held for ten minutes',
@@ -146,7 +164,7 @@ function base(watched: Partial<WatchedNode>): WarningsInput {
   const lifetimes = { componentsMs: 365 * DAY_MS, profilesMs: {}, identityMs: 30 * DAY_MS };
   return {
     ...{ nowMs: NOW_MS, nodes: [{ ...well, ...watched }], authorities: [], rollout, lifetimes },
-    ...{ permits: [], maxAgeMs: HOUR_MS / 2, stops: new Map() },
+    ...{ permits: [], maxAgeMs: HOUR_MS / 2, stops: new Map(), phase: 'settled' },
   };
 }
 

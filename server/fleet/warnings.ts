@@ -1,7 +1,7 @@
 /** What wants an operator's attention, one sentence each, the worst first. */
 import { type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt';
 import { formatDuration } from '../../common/config/duration.ts';
-import { componentStates, components, profiles } from '../../common/names/names.ts';
+import { componentStates, components, profiles, type RotationPhase } from '../../common/names/names.ts';
 import type { ComponentStatus } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import type { ServerConfig } from '../config/server-config.ts';
 import type { HeldPermit } from '../permit/coordinator.ts';
@@ -23,6 +23,8 @@ export interface WarningsInput {
   nodes: readonly WatchedNode[];
   authorities: readonly AuthorityView[];
   rollout: RolloutRecord;
+  /** Of the change of roots; 'settled' when none is under way. */
+  phase: RotationPhase;
   permits: readonly Pick<HeldPermit, 'node' | 'components' | 'sinceMs'>[];
   /** The age from which a permit gives its place in the share of kubelets free. */
   maxAgeMs: number;
@@ -46,7 +48,7 @@ export function warningsOf(input: WarningsInput): string[] {
   const { nowMs, rollout } = input;
   const nodes = input.nodes.filter((it) => !it.node.revoked);
   const all = [
-    ...(rollout.paused ? [`the rollout is paused since ${iso(rollout.pausedAtMs)}: ${rollout.reason}`] : []),
+    ...(rollout.paused ? [pausedSince(input)] : []),
     ...rollout.leftOut.map(
       (name) => `${name} is left out of the rollout; "kube-mtls rollout resume --let-in ${name}" ends that`,
     ),
@@ -60,6 +62,13 @@ export function warningsOf(input: WarningsInput): string[] {
   ];
   const rest = all.length - MOST_WARNINGS;
   return rest > 0 ? [...all.slice(0, MOST_WARNINGS), `and ${rest} more`] : all;
+}
+
+/** A change of roots that cannot go on is not the only way on. */
+function pausedSince({ rollout, phase }: WarningsInput): string {
+  const text = `the rollout is paused since ${iso(rollout.pausedAtMs)}: ${rollout.reason}`;
+  if (phase !== 'trust' && phase !== 'reissue') return text;
+  return `${text}; the change of roots waits for it in ${phase}: "kube-mtls rollout resume" tries again, "kube-mtls authority abort" takes it back`;
 }
 
 function oftenStopped({ node }: WatchedNode, { stops }: WarningsInput): string[] {

@@ -92,8 +92,11 @@ describe('a change of roots that is taken back', () => {
     ['a component is being changed', () => oldPin, { state: 'verifying' }, /w1: kubelet is being changed/],
   ];
   for (const [what, issuer, row, sentence] of held) {
-    it(`does not give the new CA up while ${what}`, async () => {
+    it(`does not give the new CA up after reissue while ${what}`, async () => {
       await start();
+      complete('trust');
+      await fixture.rotation.advance('trust', by);
+      await abort('reissue');
       const liveAtMs = row.liveAtMs === undefined ? {} : { liveAtMs: fixture.clock.nowMs() - 300_000 };
       report([newPin(), oldPin], issuer(), { ...row, ...liveAtMs });
       await assert.rejects(abort('trust'), refused('conflict', sentence));
@@ -101,8 +104,17 @@ describe('a change of roots that is taken back', () => {
     });
   }
 
+  it('gives it up at once in the first phase, whatever is being changed: nothing but probes came from the new CA yet', async () => {
+    await start();
+    report([oldPin], oldPin, { state: 'verifying' });
+    assert.equal((await abort('trust')).record.phase, 'drop');
+  });
+
   it('does not count what agents alone use', async () => {
     await start();
+    complete('trust');
+    await fixture.rotation.advance('trust', by);
+    await abort('reissue');
     const issuers = { 'kubelet-client': oldPin, 'probe-client': newPin() };
     fixture.components = [reported('w1', 'kubelet', { trust: { kubernetes: [newPin(), oldPin] }, issuers })];
     assert.equal((await abort('trust')).record.phase, 'drop');

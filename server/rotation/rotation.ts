@@ -12,7 +12,7 @@ import { abortedRecord, nextRecord, startedRecord } from './steps.ts';
 
 /** What it needs. */
 export interface RotationDeps {
-  store: Pick<Store, 'putRotation' | 'listNodes' | 'getRollout'>;
+  store: Pick<Store, 'putRotation' | 'listNodes' | 'getRollout' | 'listEvents'>;
   authorities: ChangingAuthorities;
   clock: Clock;
   components: () => FleetComponent[];
@@ -70,6 +70,8 @@ export interface Rotation {
   check(): Promise<void>;
 }
 
+const STARTED = 'authority.rotation-started';
+
 /** How often it is looked whether an automatic change can go on, besides after every report. */
 const CHECK_MS = 60_000;
 
@@ -113,6 +115,12 @@ export function createRotation(deps: RotationDeps): Rotation {
     await deps.pushSettings();
   }
 
+  /** True in a phase trust that came after reissue: then certificates of the new CA may be about. */
+  async function cameBack(): Promise<boolean> {
+    const { rows } = await store.listEvents({ kind: 'authority' }, { size: 1, after: undefined });
+    return rows[0]?.kind !== STARTED;
+  }
+
   async function goOn(by: By): Promise<void> {
     const before = authorities.record();
     const record = nextRecord(before, clock.nowMs());
@@ -150,7 +158,7 @@ export function createRotation(deps: RotationDeps): Rotation {
         const record = startedRecord(before, [...wish.authorities], roots, { automatic: wish.automatic, nowMs });
         const made = roots.map(({ line, pin }) => `${line.authority} ${pin}`).join(', ');
         const message = `a change of roots begins with the phase trust${wish.automatic ? ', and goes on by itself' : ''}; new CAs: ${made}`;
-        await put(record, { kind: 'authority.rotation-started', message }, by);
+        await put(record, { kind: STARTED, message }, by);
         return view();
       }),
 
@@ -182,7 +190,8 @@ export function createRotation(deps: RotationDeps): Rotation {
           await put(record, { kind: 'authority.phase', message }, by);
           return view();
         }
-        const held = heldByNew({ nowMs: clock.nowMs(), roots: rootsOf(before), components: deps.components() });
+        const components = deps.components();
+        const held = (await cameBack()) ? heldByNew({ nowMs: clock.nowMs(), roots: rootsOf(before), components }) : [];
         if (held.length > 0) throw notComplete('the new CA cannot be given up yet', held);
         const message = `the change of roots of ${names} is taken back: nodes stop trusting the new CA`;
         await put(record, { kind: 'authority.rotation-aborted', message }, by);

@@ -28,10 +28,10 @@ describe('faults on a running cluster', () => {
     const unit = '/etc/systemd/system/kube-scheduler.service.d/10-log.conf';
     await cp1().write(unit, '[Service]\nStandardError=append:/var/log/kube-scheduler.log\n');
     await cp1().sh('systemctl daemon-reload; systemctl restart kube-scheduler');
-    await w1().sh('systemctl stop kubelet; mv /opt/bin/kubelet /opt/bin/kubelet.real');
-    const wrapper = `#!/bin/bash\nexec /opt/bin/kubelet.real "$@" 2> >(exec sed -u 's/^/node: /' >&2)\n`;
-    await w1().write('/opt/bin/kubelet', wrapper, '0755');
-    await w1().sh('systemctl start kubelet');
+    const wrapper = `#!/bin/bash\nexec /opt/bin/kubelet "$@" 2> >(exec sed -u 's/^/node: /' >&2)\n`;
+    await w1().write('/usr/local/bin/kubelet', wrapper, '0755');
+    await w1().sh(`sed -i s#/opt/bin/kubelet#/usr/local/bin/kubelet# /etc/systemd/system/kubelet.service
+systemctl daemon-reload; systemctl restart kubelet`);
   }
 
   /** Strangers on both hosts call every port of every component, on both hosts, for so many seconds. */

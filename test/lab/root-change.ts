@@ -57,6 +57,22 @@ export class RootChange {
     }
   }
 
+  /** Waits until one that goes on by itself is at its end. */
+  async untilEnded(mostMs: number, notice?: () => Promise<void>): Promise<void> {
+    const startedMs = Date.now();
+    for (;;) {
+      const { phase, waitingFor = [] } = await this.#rotation();
+      const tookMs = Date.now() - startedMs;
+      if (phase === undefined) return this.#say(`the change of roots ended after ${(tookMs / 1000).toFixed(0)} s`);
+      await notice?.();
+      assert.ok(
+        tookMs < mostMs,
+        `the change of roots has not ended after ${mostMs / 1000} s: ${waitingFor.join('; ')}`,
+      );
+      await delay(2000);
+    }
+  }
+
   /** Asserts that none is under way. */
   async assertEnded(): Promise<void> {
     assert.equal((await this.#rotation()).phase, undefined, 'the change of roots is not at its end');

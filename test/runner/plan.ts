@@ -44,6 +44,7 @@ const LABS: Readonly<Record<string, { minutes: number; processors: number; quick
   'hosts/restored-server': { minutes: 8, processors: 0.25 },
   'hosts/clocks': { minutes: 5, processors: 0.25 },
   'hosts/etcd-migration': { minutes: 4.5, processors: 0.5, quick: true },
+  'hosts/abort-rotation': { minutes: 8, processors: 0.5 },
   'hosts/partition': { minutes: 5, processors: 0.5 },
   'hosts/power-cut': { minutes: 4, processors: 0.5 },
   'hosts/full-disk': { minutes: 2, processors: 0.5 },

@@ -20,4 +20,6 @@ export interface CheckOutcome {
   /** One sentence for a person. */
   summary: string;
   evidence: EvidenceLine[];
+  /** True when it failed for nothing but another server that did not answer, which says nothing of the component. */
+  unanswered?: boolean;
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { parseCertificate } from '../../common/x509/certificate.ts';
 import type { Caller } from './caller.ts';
 import type { Findings } from './findings.ts';
-import { describeOutcome, expectAnswer, firstWords, get, post } from './handshake-probes.ts';
+import { describeOutcome, expectAnswer, firstWords, get, isSilent, post } from './handshake-probes.ts';
 import { parseJson } from './parse-json.ts';
 import type { Probe } from './probe.ts';
 
@@ -25,19 +25,27 @@ export async function expectBelieved(
   const apis = await get(probe, { ...ask, path: '/apis' });
   if (client === undefined) {
     // it has a token or the like, which we do not read: that its trust holds is all that can be seen
-    expectAnswer(findings, source, apis, { shown: undefined, accept: () => true, wanted: 'an answer' });
+    expectAnswer(findings, source, apis, {
+      shown: undefined,
+      accept: () => true,
+      wanted: 'an answer',
+      elsewhere: true,
+    });
     return;
   }
-  expectAnswer(findings, source, apis, { shown: undefined, accept: (status) => status === 200, wanted: '200' });
+  expectAnswer(findings, source, apis, {
+    shown: undefined,
+    accept: (status) => status === 200,
+    wanted: '200',
+    elsewhere: true,
+  });
   if (!findings.good) return;
   const user = parseCertificate(client.certPem).commonName;
   const question = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
   const answer = await post(probe, { ...ask, path: REVIEWS }, question);
   const seen = describeOutcome(answer);
-  if (answer.kind !== 'answered') {
-    findings.fail(source, `SelfSubjectReview ${seen}`);
-    return;
-  }
+  if (isSilent(answer)) return findings.unanswered(source, `SelfSubjectReview ${seen}`);
+  if (answer.kind !== 'answered') return findings.fail(source, `SelfSubjectReview ${seen}`);
   switch (answer.status) {
     case 200:
     case 201: {

@@ -21,6 +21,8 @@ export class Findings {
   readonly #clock: Clock;
   readonly #seen: EvidenceLine[] = [];
   readonly #failures: EvidenceLine[] = [];
+  /** How many of the failures are another server's silence. */
+  #unanswered = 0;
 
   constructor(kind: CheckKind, clock: Clock) {
     this.#kind = kind;
@@ -35,6 +37,12 @@ export class Findings {
   /** Something that must not be. */
   fail(source: string, line: string): void {
     this.#failures.push(this.#line(source, line));
+  }
+
+  /** Another server, which the component needs, did not answer. */
+  unanswered(source: string, line: string): void {
+    this.#unanswered++;
+    this.fail(source, line);
   }
 
   /** Notes or fails. */
@@ -54,7 +62,9 @@ export class Findings {
     const evidence = [...this.#failures, ...this.#seen];
     if (first === undefined) return { kind: this.#kind, result: 'passed', summary: passedSummary, evidence };
     const more = this.#failures.length > 1 ? ` (and ${this.#failures.length - 1} more)` : '';
-    return { kind: this.#kind, result: 'failed', summary: `${first.source}: ${first.line}${more}`, evidence };
+    const summary = `${first.source}: ${first.line}${more}`;
+    const unanswered = this.#unanswered === this.#failures.length;
+    return { kind: this.#kind, result: 'failed', summary, evidence, ...(unanswered ? { unanswered } : {}) };
   }
 
   /** The outcome of a check that does not apply; failures are still failures. */

@@ -47,10 +47,17 @@ export function expectAnswer(
   findings: Findings,
   source: string,
   outcome: ProbeOutcome,
-  want: { shown: WantedServing | undefined; accept(status: number, body: string): boolean; wanted: string },
+  want: {
+    shown: WantedServing | undefined;
+    accept(status: number, body: string): boolean;
+    wanted: string;
+    /** True where the server is not the component that is verified, so that its silence says nothing of it. */
+    elsewhere?: boolean;
+  },
 ): void {
   const seen = describeOutcome(outcome);
-  if (outcome.kind !== 'answered') findings.fail(source, `${seen}, instead of ${want.wanted}`);
+  if (want.elsewhere === true && isSilent(outcome)) findings.unanswered(source, `${seen}, instead of ${want.wanted}`);
+  else if (outcome.kind !== 'answered') findings.fail(source, `${seen}, instead of ${want.wanted}`);
   else if (!want.accept(outcome.status, outcome.body)) {
     findings.fail(source, `${seen} "${firstWords(outcome.body)}", instead of ${want.wanted}`);
   } else if (want.shown !== undefined && outcome.served?.serial !== want.shown.serial) {
@@ -62,6 +69,18 @@ function insteadOf({ serial, live }: WantedServing, served: Served | undefined):
   if (!live || served === undefined) return `instead of the new certificate with serial ${serial}`;
   const late = `it did not take up the new files within ${TAKE_UP_MS / 1000} s`;
   return `still shows serial ${served.serial} from before; ${late}, which have serial ${serial}`;
+}
+
+/**
+ * True when a server said nothing of its caller: it is not there, ends connections before it shows a certificate, as a load balancer without
+ * servers does, or has no answer itself, as an API server without etcd.
+ */
+export function isSilent(outcome: ProbeOutcome): boolean {
+  if (outcome.kind === 'answered') return outcome.status >= 500 || outcome.status === 429;
+  return (
+    outcome.kind === 'unreachable' ||
+    (outcome.kind === 'refused' && outcome.by === 'reset' && outcome.served === undefined)
+  );
 }
 
 /** The caller has to be turned away in the handshake. Silence or a closed port proves nothing, so it fails. */

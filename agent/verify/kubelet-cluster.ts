@@ -6,7 +6,7 @@ import type { LiveDeps } from './check-handshake.ts';
 import type { CheckOutcome } from './checks.ts';
 import type { Expectation } from './expectation.ts';
 import { Findings } from './findings.ts';
-import { describeOutcome, firstWords, get } from './handshake-probes.ts';
+import { describeOutcome, firstWords, get, isSilent } from './handshake-probes.ts';
 import { kubeconfigsOf } from './kubeconfigs-of.ts';
 import { parseLease } from './leases.ts';
 import { parseJson } from './parse-json.ts';
@@ -49,7 +49,8 @@ function judgeNode(findings: Findings, source: string, answer: ProbeOutcome): vo
   const seen = describeOutcome(answer);
   if (answer.kind !== 'answered' || answer.status !== 200) {
     const body = answer.kind === 'answered' ? ` "${firstWords(answer.body)}"` : '';
-    findings.fail(source, `${seen}${body}`);
+    if (isSilent(answer)) findings.unanswered(source, `${seen}${body}`);
+    else findings.fail(source, `${seen}${body}`);
     return;
   }
   const conditions = node.safeParse(parseJson(answer.body)).data?.status.conditions ?? [];
@@ -66,7 +67,8 @@ function judgeLease(findings: Findings, source: string, answer: ProbeOutcome, si
     return;
   }
   const lease = answer.kind === 'answered' ? parseLease(answer.body) : undefined;
-  if (lease === undefined) findings.fail(source, seen);
+  if (isSilent(answer)) findings.unanswered(source, seen);
+  else if (lease === undefined) findings.fail(source, seen);
   else if (lease.renewedAtMs >= sinceMs) findings.note(source, `${seen}: renewed at ${lease.renewTime}`);
   else
     findings.fail(

@@ -7,7 +7,7 @@ import type { CheckOutcome } from './checks.ts';
 import { expectBelieved } from './expect-believed.ts';
 import type { Expectation } from './expectation.ts';
 import { Findings } from './findings.ts';
-import { describeOutcome, firstWords, get } from './handshake-probes.ts';
+import { describeOutcome, firstWords, get, isSilent } from './handshake-probes.ts';
 import { kubeconfigsOf } from './kubeconfigs-of.ts';
 import { parseLease } from './leases.ts';
 import type { Probe, ProbeOutcome } from './probe.ts';
@@ -67,7 +67,8 @@ function judgeLease(findings: Findings, source: string, answer: ProbeOutcome, si
   const lease = answer.kind === 'answered' && answer.status === 200 ? parseLease(answer.body) : undefined;
   if (lease === undefined) {
     const body = answer.kind === 'answered' ? ` "${firstWords(answer.body)}"` : '';
-    findings.fail(source, `${seen}${body}`);
+    if (isSilent(answer)) findings.unanswered(source, `${seen}${body}`);
+    else findings.fail(source, `${seen}${body}`);
     return;
   }
   const line = `${seen}: held by ${lease.holder || 'nobody'}, renewed at ${lease.renewTime || 'no time'}`;

@@ -56,6 +56,43 @@ describe('retryUntilGood', () => {
     assert.equal(made(), 4);
   });
 
+  it('does not count the time in which another server does not answer, up to its limit', async () => {
+    const clock = new FakeClock(0);
+    let answersAtMs = 100_000;
+    let made = 0;
+    const attempt = async (): Promise<CheckOutcome> => {
+      made++;
+      const unanswered = clock.nowMs() < answersAtMs;
+      return { kind: 'cluster', result: 'failed', summary: '', evidence: [], ...(unanswered ? { unanswered } : {}) };
+    };
+    const patient = { ...until(3000), unansweredMs: 600_000 };
+    const running = retryUntilGood(clock, patient, signal, attempt);
+    await clock.advance(102_000);
+    assert.equal(made, 103);
+    await clock.advance(2_000);
+    await running;
+    assert.equal(clock.nowMs(), 104_000);
+    assert.equal(made, 104, 'three seconds are left once it answers');
+
+    answersAtMs = Number.POSITIVE_INFINITY;
+    made = 0;
+    const silent = retryUntilGood(clock, { ...patient, untilMs: clock.nowMs() + 3000 }, signal, attempt);
+    await clock.advance(700_000);
+    await silent;
+    assert.equal(made, 604);
+  });
+
+  it('waits for nobody besides unless it is told to, nor when there is no hope', async () => {
+    const silence = async (): Promise<CheckOutcome> => {
+      return { kind: 'cluster', result: 'failed', summary: '', evidence: [], unanswered: true };
+    };
+    const clock = new FakeClock(0);
+    const short = retryUntilGood(clock, until(3000), signal, silence);
+    await clock.advance(4000);
+    await short;
+    await retryUntilGood(clock, { ...until(0, true), unansweredMs: 600_000 }, signal, silence);
+  });
+
   it('ends at once when there is no hope, or no patience', async () => {
     for (const patience of [until(60_000, true), noPatience]) {
       const { attempt, made } = attempts('failed');

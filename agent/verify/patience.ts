@@ -24,19 +24,27 @@ export const READINESS_MS: Record<Component, number> = {
  */
 export const TAKE_UP_MS = 150_000;
 
+/**
+ * How long it is waited besides for another server that does not answer: it may be away for a reason of its own, and undoing the component
+ * that calls it would mend nothing. Less than a permit lives (permits.maxAge); milliseconds.
+ */
+export const UNANSWERED_MS = 10 * 60_000;
+
 /** How long to go on trying. */
 export interface Patience {
   /** By the clock; in the past for a single attempt. */
   untilMs: number;
   /** Asked between attempts: true ends them at once, since the process is gone. */
   hopeless(signal: AbortSignal): Promise<boolean>;
+  /** How long it is waited besides while another server does not answer; not at all unless given. Milliseconds. */
+  unansweredMs?: number;
 }
 
 /** One attempt and no more. */
 export const noPatience: Patience = { untilMs: 0, hopeless: () => Promise.resolve(true) };
 
 /**
- * Attempts at least once, and again while the outcome is 'failed'.
+ * Attempts at least once, and again while the outcome is 'failed'. The time in which another server did not answer does not count.
  *
  * @returns the last outcome
  * @throws AbortError when the signal fires
@@ -47,11 +55,16 @@ export async function retryUntilGood(
   signal: AbortSignal,
   attempt: () => Promise<CheckOutcome>,
 ): Promise<CheckOutcome> {
+  const { unansweredMs = 0 } = patience;
+  let waitedMs = 0;
   for (;;) {
+    const begunMs = clock.nowMs();
     const outcome = await attempt();
     if (outcome.result !== 'failed') return outcome;
-    if (clock.nowMs() + RETRY_MS > patience.untilMs) return outcome;
+    const waits = outcome.unanswered === true && waitedMs < unansweredMs;
+    if (!waits && clock.nowMs() + RETRY_MS > patience.untilMs + waitedMs) return outcome;
     if (await patience.hopeless(signal)) return outcome;
     await clock.sleep(RETRY_MS, signal);
+    if (waits) waitedMs += clock.nowMs() - begunMs;
   }
 }

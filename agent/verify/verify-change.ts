@@ -10,7 +10,7 @@ import { checkHandshake, type LiveDeps } from './check-handshake.ts';
 import { checkUnit, SETTLE_MS, type UnitDeps } from './check-unit.ts';
 import type { CheckOutcome } from './checks.ts';
 import type { Expectation } from './expectation.ts';
-import { noPatience, type Patience, READINESS_MS, TAKE_UP_MS } from './patience.ts';
+import { noPatience, type Patience, READINESS_MS, TAKE_UP_MS, UNANSWERED_MS } from './patience.ts';
 import { awaitSuccessor, MOST_SUCCESSORS } from './successor.ts';
 
 /** What verification needs. */
@@ -26,6 +26,7 @@ export interface VerifyDeps extends UnitDeps, LiveDeps {
  * Verifies the process that the change started, or the one after it where another server made it end: an honest proof of what runs
  * now counts for more than that a process ended.
  *
+ * @param unansweredMs how long it is waited besides for another server that does not answer, milliseconds
  * @returns unit, journal, handshake and cluster, each with its evidence
  * @throws AbortError when the signal fires
  */
@@ -34,8 +35,9 @@ export async function verifyComponent(
   expectation: Expectation,
   restarted: RestartedUnit,
   signal: AbortSignal,
+  unansweredMs = UNANSWERED_MS,
 ): Promise<CheckOutcome[]> {
-  let outcomes = await verifyProcess(deps, expectation, restarted, signal);
+  let outcomes = await verifyProcess(deps, expectation, restarted, unansweredMs, signal);
   let running = restarted;
   for (let count = 1; count <= MOST_SUCCESSORS && outcomes.some(({ result }) => result === 'failed'); count++) {
     const next = await awaitSuccessor(deps, running, signal).catch((error: unknown) => {
@@ -45,7 +47,7 @@ export async function verifyComponent(
     if (next === undefined) return outcomes;
     const ended = outcomes.flatMap(({ evidence }) => evidence).find(({ cause }) => cause !== '');
     running = next;
-    outcomes = await verifyProcess(deps, expectation, running, signal);
+    outcomes = await verifyProcess(deps, expectation, running, unansweredMs, signal);
     if (ended !== undefined)
       outcomes[0]?.evidence.push({ ...ended, line: `a process before ended: ${ended.line}`, cause: '' });
   }
@@ -60,6 +62,7 @@ async function verifyProcess(
   deps: VerifyDeps,
   expectation: Expectation,
   restarted: RestartedUnit,
+  unansweredMs: number,
   signal: AbortSignal,
 ): Promise<CheckOutcome[]> {
   const { clock } = deps;
@@ -71,6 +74,7 @@ async function verifyProcess(
       ? noPatience
       : {
           untilMs: clock.nowMs() + patienceMs(restarted),
+          unansweredMs,
           hopeless: async () => (await guard('unit', () => checkUnit(deps, restarted, 0, signal))).result === 'failed',
         };
   const handshake = await guard('handshake', () => checkHandshake(deps, expectation, patience, signal));

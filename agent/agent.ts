@@ -104,7 +104,7 @@ export async function runAgent(
     clock,
     run,
     probe,
-    judgeJournal: judgeProcess({ journal, clock }),
+    judgeJournal: judgeProcess({ journal, clock, run }),
   };
   const verifier = new Verifier({
     ...verify,

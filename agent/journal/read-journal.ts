@@ -39,12 +39,12 @@ export async function currentCursor(run: RunCommand): Promise<string> {
 
 /**
  * The entries of a unit after a cursor, or since a time (milliseconds since the epoch), systemd's lines about it included,
- * oldest first, without {@link strangersLines}. Of more than 5000 ({@link KeptEntries}) the middle is left out.
+ * oldest first, without {@link strangersLines}. With a pid those of that process instead, see lastMainPid in restart/unit-state.ts. Of more than 5000 ({@link KeptEntries}) the middle is left out.
  * Rejects 'unavailable' when journalctl fails, 'deadline' when it takes longer than a minute.
  */
 export async function readSince(
   deps: ReadJournalDeps,
-  from: { unit: string; signal?: AbortSignal } & ({ cursor: string } | { sinceMs: number }),
+  from: { unit: string; pid?: number; signal?: AbortSignal } & ({ cursor: string } | { sinceMs: number }),
 ): Promise<JournalEntry[]> {
   from.signal?.throwIfAborted();
   // what the component has written already must be in the journal before it is read
@@ -53,14 +53,16 @@ export async function readSince(
 
   const cursor = 'cursor' in from ? from.cursor : undefined;
   const place = 'cursor' in from ? `--cursor=${from.cursor}` : `--since=@${from.sinceMs / 1000}`;
-  const program = deps.spawn(['journalctl', ...JOURNALCTL, `--unit=${from.unit}`, place]);
+  const whose = from.pid === undefined ? `--unit=${from.unit}` : `_PID=${from.pid}`;
+  const program = deps.spawn(['journalctl', ...JOURNALCTL, whose, place]);
   const read = async (): Promise<JournalEntry[]> => {
     const kept = new KeptEntries();
     const isStrangers = strangersLines();
     let tooLong = 0;
     for await (const line of splitLines(program.stdout, () => tooLong++)) {
       const entry = parseEntry(line);
-      if (entry !== undefined && !isStrangers(entry) && entry.cursor !== cursor) kept.add(entry);
+      if (entry === undefined || isStrangers(entry) || entry.cursor === cursor) continue;
+      kept.add(entry.unit === '' ? { ...entry, unit: from.unit } : entry);
     }
     const { code, stderr } = await program.ended;
     if (code !== 0) {

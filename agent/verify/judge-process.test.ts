@@ -21,7 +21,15 @@ type Entry = [minutesAgo: number, message: string];
 /** Judges an etcd by its journal; with a cursor it was just restarted, else it started so many minutes ago. */
 async function judge(
   entries: Entry[],
-  running: { cursor?: string; startedMinutesAgo?: number; live?: boolean; process?: ProcessRef; endless?: string } = {},
+  running: {
+    cursor?: string;
+    startedMinutesAgo?: number;
+    live?: boolean;
+    process?: ProcessRef;
+    endless?: string;
+    lastPid?: number;
+    ofPid?: Entry[];
+  } = {},
 ) {
   const argvs: string[][] = [];
   const spawn: SpawnProgram = (argv) => {
@@ -30,10 +38,17 @@ async function judge(
     async function* stdout() {
       if (argv[1] === '--sync') return;
       if (argv.at(-1) === running.endless) return await killed.promise;
-      for (const [index, [minutesAgo, message]] of entries.entries()) {
+      const isByPid = argv.some((word) => word.startsWith('_PID='));
+      for (const [index, [minutesAgo, message]] of (isByPid ? (running.ofPid ?? []) : entries).entries()) {
         const fields = {
-          ...{ __CURSOR: `c${index}`, __REALTIME_TIMESTAMP: `${(nowMs - minutesAgo * MINUTE) * 1000}`, _PID: '87' },
-          ...{ _UID: '107', _SYSTEMD_UNIT: 'etcd.service', _SYSTEMD_INVOCATION_ID: 'aa', MESSAGE: message },
+          ...{
+            __CURSOR: `${isByPid ? 'p' : 'c'}${index}`,
+            __REALTIME_TIMESTAMP: `${(nowMs - minutesAgo * MINUTE) * 1000}`,
+            _PID: '87',
+          },
+          ...{ _UID: '107', MESSAGE: message },
+          // journald does not know them of a process that has ended
+          ...(isByPid ? {} : { _SYSTEMD_UNIT: 'etcd.service', _SYSTEMD_INVOCATION_ID: 'aa' }),
         };
         yield Buffer.from(`${JSON.stringify(fields)}\n`);
       }
@@ -44,6 +59,7 @@ async function judge(
   const judging = judgeProcess({
     journal: { spawn, clock, log: silentLog },
     clock,
+    run: async () => ({ code: 0, stdout: `${running.lastPid ?? 0}\n`, stderr: '' }),
   })(
     {
       detected: detectedEtcd({}),
@@ -127,6 +143,23 @@ describe('judgeProcess', () => {
       const { result, evidence } = await judge([[1, mismatched('10.0.0.1:4')]], live);
       assert.deepEqual([result, evidence[0]?.cause], ['failed', 'key-mismatch']);
     });
+  });
+
+  it('finds why a process ended at once in what it wrote without its unit', async () => {
+    const restarted = { cursor: 's=1', startedMinutesAgo: 1 };
+    const conflict: Entry = [1, 'conflicting environment variable ETCD_NAME is shadowed'];
+    const ended: Entry[] = [[1, '{"level":"fatal","msg":"discovery failed"}']];
+    const alone = await judge(ended, restarted);
+    assert.deepEqual([alone.result, alone.evidence.map(({ cause }) => cause)], ['failed', ['start-failed']]);
+    const { result, evidence, place } = await judge(ended, { ...restarted, lastPid: 87, ofPid: [conflict] });
+    assert.deepEqual([result, place], ['failed', '--cursor=s=1']);
+    assert.deepEqual(
+      evidence.map(({ cause, source }) => [cause, source]),
+      [
+        ['start-failed', 'journal etcd.service'],
+        ['conflicting-setting', 'journal etcd.service'],
+      ],
+    );
   });
 
   it('skips what nothing runs of, and reads nothing', async () => {

@@ -9,8 +9,9 @@ import type { JournalEntry } from './journal-entry.ts';
 import { judgeJournal } from './judge-journal.ts';
 import { complaintsAbout } from './peer-complaints.ts';
 
-/** Captured from real components of v1.20.2 and etcd 3.4.23, one file a situation, told by its name. */
-const FOLDER = new URL('./fixtures/journal-v1.20/', import.meta.url);
+/** Captured from real components, one file a situation, told by its name: v1.20.2 with etcd 3.4.23, v1.36, and etcd 3.5. */
+const folderOf = (name: string) => new URL(`./fixtures/${name}/`, import.meta.url);
+const FOLDER = folderOf('journal-v1.20');
 
 /** A line of a capture: microseconds, priority, unit, program, message. */
 interface Captured {
@@ -27,8 +28,8 @@ function speakerOf(file: string): Component {
 }
 
 /** The entries of a capture, without invocations, which captures do not hold. */
-function load(file: string): JournalEntry[] {
-  const lines = readFileSync(new URL(file, FOLDER), 'utf8').split('\n').filter(Boolean);
+function load(file: string, folder = FOLDER): JournalEntry[] {
+  const lines = readFileSync(new URL(file, folder), 'utf8').split('\n').filter(Boolean);
   return lines.map((line, index) => {
     const captured = JSON.parse(line) as Captured; // our own fixture
     return {
@@ -143,8 +144,8 @@ const PEER_ROWS = [
   { file: 'api-serving-other-ca-kubelet.jsonl', failure: 'unknown-authority peer-server' },
 ] as const;
 
-function failuresOf(file: string): string {
-  const findings = load(file).map((entry) => classify(speakerOf(file), entry));
+function failuresOf(file: string, folder = FOLDER): string {
+  const findings = load(file, folder).map((entry) => classify(speakerOf(file), entry));
   const failures = findings.filter((finding) => finding?.role === 'failure' && finding.cause !== 'start-failed');
   return [...new Set(failures.map((finding) => `${finding?.cause} ${finding?.fault}`))].join(', ');
 }
@@ -215,6 +216,24 @@ describe('captured journals', () => {
       // a 401 does not say who gave it
       assert.deepEqual(ask('10.77.0.12:6443'), cause === 'unauthorized' ? [cause] : []);
     });
+  }
+
+  for (const name of ['journal-v1.36', 'journal-etcd-3.5']) {
+    const folder = folderOf(name);
+    for (const file of readdirSync(folder)) {
+      const row = [...ROWS, ...PEER_ROWS].find((each) => each.file === file) ?? assert.fail(`no row for ${file}`);
+      it(`${name}/${file}: ${row.failure || 'no failure'}`, () => assert.equal(failuresOf(file, folder), row.failure));
+
+      const component = speakerOf(file);
+      if (component !== 'etcd' && component !== 'kube-apiserver') continue;
+      // that capture begins with the end of a process, and its next one writes of nothing
+      const decides =
+        'alone' in row && row.alone === 'failed' && `${name}/${file}` !== 'journal-v1.36/api-clientca-missing.jsonl';
+      it(`${name}/${file} is judged ${decides ? 'failed' : 'not failed'}`, () => {
+        const outcome = judge(load(file, folder), component);
+        assert.equal(outcome.result === 'failed', decides, outcome.summary);
+      });
+    }
   }
 
   it('of a healthy API server and etcd complain of nobody', () => {

@@ -159,10 +159,23 @@ const ROWS: readonly Row[] = [
     'untrusted-identity',
     'the client certificate names another node',
   ],
+  // grpc-go 1.67 and later demands it of every server
+  [
+    /credentials: cannot check peer: missing selected ALPN property/,
+    'theirs',
+    'conflicting-setting',
+    'it agrees on no protocol in its handshake (ALPN), which newer clients demand: update it',
+  ],
+  [
+    /tls: failed to parse certificate from server/,
+    'theirs',
+    'malformed-file',
+    'its certificate is malformed or disallowed',
+  ],
   // own files
   [/tls: private key (?:type )?does not match public key/, 'file', 'key-mismatch', 'key and certificate are no pair'],
   [
-    /tls: failed to find .*PEM data|tls: found a certificate rather than a key|tls: failed to parse private key|does not contain any valid RSA or ECDSA certificates/,
+    /tls: failed to find (?:.*PEM data|PEM block with type ending in)|tls: found a certificate rather than a key|tls: failed to parse private key|does not contain any valid RSA or ECDSA certificates/,
     'file',
     'malformed-file',
     'a file holds no certificate or no key, or they are swapped',
@@ -186,6 +199,12 @@ const ROWS: readonly Row[] = [
     'file',
     'conflicting-setting',
     'the lowest TLS version set here is above what the server speaks',
+  ],
+  [
+    /error reading server preface: http2: frame too large/,
+    'file',
+    'conflicting-setting',
+    'it speaks plaintext to a TLS port: its setting names http instead of https',
   ],
   // a plaintext client
   [

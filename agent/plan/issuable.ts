@@ -1,4 +1,7 @@
 /** Which of a component's certificates can be issued in the phase that their authorities are in. */
+import { messageOf } from '../../common/errors/app-error.ts';
+import type { Component } from '../../common/names/names.ts';
+import { checkedDns } from '../../common/x509/alternative-names.ts';
 import type { Detected, Problem } from '../detect/detected.ts';
 import { issuers } from './complete-change.ts';
 import type { PlanInput } from './plan-input.ts';
@@ -21,9 +24,25 @@ export function issuable({ component }: Detected, slots: readonly WishedSlot[], 
   const lost = slots.filter((slot) => !signed(slot) && folder?.certificates.some(({ file }) => file === slot.file));
   return {
     slots: slots.filter(signed),
-    problems: lost.map(({ profile, file }) => ({
-      component,
-      message: `${file}.crt is installed, and the ${issuers[profile]} CA signs nothing but probes until its new root is trusted everywhere: start the phase reissue on the CA server`,
-    })),
+    problems: [
+      ...slots.flatMap((slot) => malformedNames(component, slot)),
+      ...lost.map(({ profile, file }) => ({
+        component,
+        message: `${file}.crt is installed, and the ${issuers[profile]} CA signs nothing but probes until its new root is trusted everywhere: start the phase reissue on the CA server`,
+      })),
+    ],
   };
+}
+
+/** Names of the certificate in use, or of settings, that no certificate of ours can hold: without them somebody may be locked out. */
+function malformedNames(component: Component, { file, dnsNames }: WishedSlot): Problem[] {
+  return dnsNames.flatMap((name) => {
+    try {
+      checkedDns(name);
+      return [];
+    } catch (error) {
+      const message = `${file}.crt cannot be issued: ${messageOf(error)}; replace the certificate that is served now by one without that name, or correct the setting that holds it`;
+      return [{ component, message }];
+    }
+  });
 }

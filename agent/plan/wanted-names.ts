@@ -83,7 +83,10 @@ export const noNames: Names = { dnsNames: [], ipAddresses: [] };
 
 /** Sorts names by kind; addresses that stand for all interfaces are nobody's name. */
 function gather(hosts: readonly string[], served: Names): Names {
-  const names = [...hosts, ...served.dnsNames, ...served.ipAddresses].map((name) => name.trim().toLowerCase());
+  // a dot at the end means the same to a resolver, and clients leave it out when they compare names (RFC 6125, 6.4.1)
+  const names = [...hosts, ...served.dnsNames, ...served.ipAddresses].map((name) =>
+    name.trim().toLowerCase().replace(/\.$/, ''),
+  );
   const unspecified = new Set(['0.0.0.0', '::', '']);
   const addresses = names.flatMap((name) => canonicalIp(name) ?? []).filter((address) => !unspecified.has(address));
   const dns = names.filter((name) => canonicalIp(name) === undefined && name !== '');

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { silentLog } from '../../common/log/log.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import type { JournalEntry } from './journal-entry.ts';
-import { fakeSpawn, LATER, line, REFUSED, type Run } from './journalctl-for-tests.ts';
+import { BOOT, fakeSpawn, LATER, line, REFUSED, type Run } from './journalctl-for-tests.ts';
 import { followUnits } from './read-journal.ts';
 
 describe('followUnits', () => {
@@ -27,7 +27,7 @@ describe('followUnits', () => {
   it('follows all units from now on when it has no cursor', async () => {
     const { cursors, argvs } = await follow([{ chunks: [line('c1')], hangs: true }], 1, undefined);
     assert.deepEqual(cursors, ['c1']);
-    for (const arg of ['--follow', '--lines=0', '--unit=etcd.service', '--unit=b.service']) {
+    for (const arg of ['--follow', `--boot=${BOOT}`, '--lines=0', '--unit=etcd.service', '--unit=b.service']) {
       assert.ok(argvs[0]?.includes(arg), arg);
     }
   });

@@ -1,5 +1,5 @@
 /** A journalctl that plays what a test gives it. */
-import type { ProgramEnd, SpawnProgram } from './spawn-program.ts';
+import type { ProgramEnd, RunningProgram, SpawnProgram } from './spawn-program.ts';
 
 /** What one run of a fake program does. */
 export interface Run {
@@ -9,12 +9,16 @@ export interface Run {
   hangs?: boolean;
 }
 
-/** A spawn that plays the runs in turn (the last one again and again) and keeps the command lines. */
+/** The boot of the newest entry. */
+export const BOOT = '99f1373dc6bd4143b81c1089853f0fa9';
+
+/** A spawn that plays the runs in turn (the last one again and again) and keeps the command lines; it tells the newest boot besides. */
 export function fakeSpawn(runs: Run[]): { spawn: SpawnProgram; argvs: string[][]; kills: () => number } {
   const argvs: string[][] = [];
   let kills = 0;
   const spawn: SpawnProgram = (argv) => {
     if (argv[1] === '--sync') return { stdout: empty(), ended: Promise.resolve({ code: 0, stderr: '' }), kill() {} };
+    if (argv.includes('--lines=1')) return newestEntry();
     const run = runs[Math.min(argvs.length, runs.length - 1)] ?? {};
     argvs.push([...argv]);
     const killed = Promise.withResolvers<void>();
@@ -34,6 +38,14 @@ export function fakeSpawn(runs: Run[]): { spawn: SpawnProgram; argvs: string[][]
     };
   };
   return { spawn, argvs, kills: () => kills };
+}
+
+/** The answer to the question for the newest boot. */
+export function newestEntry(): RunningProgram {
+  async function* stdout() {
+    yield Buffer.from(`{"__CURSOR":"c","_BOOT_ID":"${BOOT}"}\n`);
+  }
+  return { stdout: stdout(), ended: Promise.resolve({ code: 0, stderr: '' }), kill() {} };
 }
 
 async function* empty(): AsyncIterable<Uint8Array> {}

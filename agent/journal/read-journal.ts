@@ -97,10 +97,13 @@ export async function* followUnits(
   for (let retryMs = FIRST_RETRY_MS; !signal.aborted; retryMs = Math.min(retryMs * 2, LAST_RETRY_MS)) {
     const place =
       sinceUs !== undefined ? `--since=@${sinceUs / 1e6}` : last !== undefined ? `--cursor=${last}` : '--lines=0';
+    const boot = await newestBoot(deps, signal);
+    if (signal.aborted) return;
     const program = deps.spawn([
       'journalctl',
       ...JOURNALCTL,
       '--follow',
+      ...boot,
       ...units.map((unit) => `--unit=${unit}`),
       ...(place === '--lines=0' ? [place] : ['--no-tail', place]),
     ]);
@@ -133,6 +136,34 @@ export async function* followUnits(
     } catch {
       return; // the signal fired
     }
+  }
+}
+
+/**
+ * With --follow journalctl shows one boot alone: the one that /proc tells. In a node that is a container the agent's unit does not see the
+ * container's own boot there (ProtectKernelTunables= hides the mount), and the journal would say nothing (measured, systemd 252). So the
+ * boot is named: that of the newest entry. Empty where there is none, or it cannot be read: following fails then too, and is tried again.
+ */
+async function newestBoot(deps: ReadJournalDeps, signal: AbortSignal): Promise<string[]> {
+  const argv = [
+    'journalctl',
+    '--no-pager',
+    '--quiet',
+    '--lines=1',
+    '--output=json',
+    '--output-fields=_BOOT_ID',
+  ] as const;
+  const program = deps.spawn(argv);
+  const read = async (): Promise<string[]> => {
+    let boot: string | undefined;
+    for await (const line of splitLines(program.stdout, () => {})) boot = /"_BOOT_ID":"([0-9a-f]{32})"/.exec(line)?.[1];
+    await program.ended;
+    return boot === undefined ? [] : [`--boot=${boot}`];
+  };
+  try {
+    return await withLimit(deps, signal, program.kill, read());
+  } catch {
+    return []; // the signal fired, or it takes too long
   }
 }
 

@@ -14,6 +14,7 @@ import { StatusBoard } from '../report/status-board.ts';
 import { OwnCalls } from '../verify/own-calls.ts';
 import { FindingLog } from './finding-log.ts';
 import { POLL_MS } from './follow-pod-logs.ts';
+import { newestEntry } from './journalctl-for-tests.ts';
 import type { SpawnProgram } from './spawn-program.ts';
 import { type WatchedProcess, watchJournals } from './watch-journals.ts';
 
@@ -41,6 +42,7 @@ async function begin(test: TestContext) {
   const processes: WatchedProcess[] = [];
   const podLogs = await mkdtemp(join(tmpdir(), 'kube-mtls-watch-'));
   const spawn: SpawnProgram = (argv) => {
+    if (argv.includes('--lines=1')) return newestEntry();
     argvs.push([...argv]);
     let over = false;
     const ended = Promise.withResolvers<{ code: number; stderr: string }>();

@@ -67,7 +67,7 @@ export async function runAgent(
   const state = await loadAgentState(layout);
   const board = new StatusBoard(() => clock.nowMs(), state.statuses);
   const findings = new FindingLog();
-  const own = new OwnCalls();
+  const own = new OwnCalls(() => clock.nowMs());
   const probe = own.remembering(machine.probe);
   const link = createServerLink(layout, enrolment.fleetEndpoint, clock);
   // under another name it was a node of another record

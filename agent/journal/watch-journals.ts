@@ -59,6 +59,8 @@ export async function watchJournals(deps: WatchDeps, signal: AbortSignal): Promi
     const finding = classify(component, entry);
     if (finding === undefined || finding.role !== 'failure' || deps.own.caused(entry.message)) return;
     deps.findings.add({ speaker: component, finding, entry });
+    // of a server's callers, since what a component says of itself is never ours
+    if (finding.side === 'server' && deps.own.mayHaveCaused(entry.message, entry.realtimeMs)) return;
     if (!isNews(deps, component, finding)) return;
     observations.add(component, finding, entry);
     deps.doubt(component);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { OwnCalls } from './own-calls.ts';
-import type { ProbeRequest } from './probe.ts';
+import type { ProbeOutcome, ProbeRequest } from './probe.ts';
 
 /** A memory that has seen so many probes, each from a port of its own; a whole verification makes some hundred. */
 async function after(count: number): Promise<OwnCalls> {
@@ -31,5 +31,23 @@ describe('OwnCalls', () => {
     const own = await after(5_000);
     assert.ok(!own.caused('rejected connection from "127.0.0.1:20000"'));
     assert.ok(own.caused('rejected connection from "127.0.0.1:24999"'));
+  });
+
+  it('takes a line that names no caller for ours while we call, and for three seconds after', async () => {
+    let nowMs = 1_000_000;
+    const own = new OwnCalls(() => nowMs);
+    const line = 'Unable to authenticate the request due to an error: x509: certificate signed by unknown authority';
+    const named = 'http: TLS handshake error from 10.0.0.9:1: EOF';
+    assert.ok(!own.mayHaveCaused(line, nowMs));
+    const end = Promise.withResolvers<ProbeOutcome>();
+    const probe = own.remembering(() => end.promise);
+    const { signal } = new AbortController();
+    const call = probe({ host: '::1', port: 6443, tls: undefined, method: 'GET', path: '/', timeoutMs: 1, signal });
+    assert.deepEqual([own.mayHaveCaused(line, nowMs), own.mayHaveCaused(named, nowMs)], [true, false]);
+    nowMs += 500;
+    end.resolve({ kind: 'unreachable', detail: '' });
+    await call;
+    assert.deepEqual([own.mayHaveCaused(line, nowMs + 3000), own.mayHaveCaused(line, nowMs + 3001)], [true, false]);
+    assert.ok(!own.mayHaveCaused(named, nowMs));
   });
 });

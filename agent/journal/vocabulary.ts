@@ -200,12 +200,6 @@ const ROWS: readonly Row[] = [
     'conflicting-setting',
     'the lowest TLS version set here is above what the server speaks',
   ],
-  [
-    /error reading server preface: http2: frame too large/,
-    'file',
-    'conflicting-setting',
-    'it speaks plaintext to a TLS port: its setting names http instead of https',
-  ],
   // a plaintext client
   [
     /tls: first record does not look like a TLS handshake|client sent an HTTP request to an HTTPS server/,

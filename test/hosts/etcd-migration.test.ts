@@ -22,6 +22,9 @@ const ELECTION_MS = 3000;
 /** One member after another is restarted in each phase: half a minute each, and as much again on a busy machine. */
 const PHASE_MS = 300_000;
 
+/** curl's words for a server that took the connection and ended it: TLS failed, empty reply, failed to send, failed to receive. */
+const REFUSED = [35, 52, 55, 56];
+
 const PKI = '/etc/kube-mtls/pki/etcd/current';
 
 describe('a plaintext etcd cluster under load', () => {
@@ -119,8 +122,8 @@ describe('a plaintext etcd cluster under load', () => {
     assert.equal(served.code, 60, `${name} still shows a certificate of the old CA: ${served.stdout}${served.stderr}`);
     const believed = await ask(PKI, '/root/old');
     assert.equal(believed.stdout, '', `${name} still believes a client of the old CA`);
-    // with TLS 1.3 the caller has sent its request by then: it hears the alert, or that the connection was reset
-    assert.match(believed.stderr, /alert|reset by peer/, `${name} was not reached`);
+    // with TLS 1.3 the caller may have sent its request by then: it hears the alert, or that the connection is over, before or after it sent
+    assert.ok(REFUSED.includes(believed.code), `${name} was not reached: ${believed.code} ${believed.stderr}`);
     const plan = await host.run(['kube-mtls-agent', 'plan']);
     assert.equal(plan.code, 0, `${name}: ${plan.stdout}${plan.stderr}`);
   }

@@ -32,6 +32,14 @@ describe('followUnits', () => {
     }
   });
 
+  it('names no boot where the journal has entries of the one that /proc tells, whichever entry is the newest', async () => {
+    const { spawn, argvs } = fakeSpawn([{ chunks: [line('c1')], hangs: true }], true);
+    const stop = new AbortController();
+    const deps = { spawn, clock: new FakeClock(), log: silentLog };
+    for await (const _ of followUnits(deps, ['etcd.service'], undefined, stop.signal)) stop.abort();
+    assert.ok(!argvs[0]?.some((word) => word.startsWith('--boot')), `${argvs[0]}`);
+  });
+
   it('starts journalctl again when it ends, after the last entry, and gives nothing twice', async () => {
     const runs = [{ chunks: [line('c0'), line('c1')] }, { chunks: [line('c1'), line('c2')], hangs: true }];
     const { cursors, argvs } = await follow(runs, 2, 'c0');

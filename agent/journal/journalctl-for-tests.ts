@@ -13,12 +13,15 @@ export interface Run {
 export const BOOT = '99f1373dc6bd4143b81c1089853f0fa9';
 
 /** A spawn that plays the runs in turn (the last one again and again) and keeps the command lines; it tells the newest boot besides. */
-export function fakeSpawn(runs: Run[]): { spawn: SpawnProgram; argvs: string[][]; kills: () => number } {
+export function fakeSpawn(
+  runs: Run[],
+  bootIsInProc = false,
+): { spawn: SpawnProgram; argvs: string[][]; kills: () => number } {
   const argvs: string[][] = [];
   let kills = 0;
   const spawn: SpawnProgram = (argv) => {
     if (argv[1] === '--sync') return { stdout: empty(), ended: Promise.resolve({ code: 0, stderr: '' }), kill() {} };
-    if (argv.includes('--lines=1')) return newestEntry();
+    if (argv.includes('--lines=1')) return newestEntry(argv, bootIsInProc);
     const run = runs[Math.min(argvs.length, runs.length - 1)] ?? {};
     argvs.push([...argv]);
     const killed = Promise.withResolvers<void>();
@@ -40,10 +43,10 @@ export function fakeSpawn(runs: Run[]): { spawn: SpawnProgram; argvs: string[][]
   return { spawn, argvs, kills: () => kills };
 }
 
-/** The answer to the question for the newest boot. */
-export function newestEntry(): RunningProgram {
+/** The answer to the question for the newest entry; of the boot that /proc tells there is one only where that is seen. */
+export function newestEntry(argv: readonly string[], bootIsInProc = false): RunningProgram {
   async function* stdout() {
-    yield Buffer.from(`{"__CURSOR":"c","_BOOT_ID":"${BOOT}"}\n`);
+    if (!argv.includes('--boot') || bootIsInProc) yield Buffer.from(`{"__CURSOR":"c","_BOOT_ID":"${BOOT}"}\n`);
   }
   return { stdout: stdout(), ended: Promise.resolve({ code: 0, stderr: '' }), kill() {} };
 }

@@ -3,13 +3,13 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { type Component, components } from '../../common/names/names.ts';
 import type { TlsObservationSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import { LINE_LENGTH } from './evidence-line.ts';
 import type { Finding } from './finding.ts';
 import { hostOf } from './host-port.ts';
 import type { JournalEntry } from './journal-entry.ts';
 
 /** After so long what was counted is told; milliseconds. */
 export const COUNT_MS = 60_000;
-const MAX_LINE = 1000;
 /**
  * So many callers of a component are told one by one within COUNT_MS, and so many of its other failures; what goes beyond is counted
  * together, cause by cause. The two are apart, so that no caller crowds out what a component says of its files and servers.
@@ -42,13 +42,9 @@ export class Observations {
     // a caller has another port each time
     const remote = finding.side === 'server' ? hostOf(finding.remote) : finding.remote;
     const isKnown = this.#rows.has(keyOf(component, finding, remote));
-    const group = finding.side === 'server';
-    const ofGroup = [...this.#rows.values()].filter(
-      (row) => row.component === component && (row.finding.side === 'server') === group && row.remote !== OTHERS,
-    );
-    const isCounted = !isKnown && ofGroup.length >= MOST_ROWS;
+    const isCounted = !isKnown && this.#isFull(component, finding);
     const row = this.#row(component, finding, isCounted ? OTHERS : remote, entry);
-    row.entry = { ...entry, message: entry.message.slice(0, MAX_LINE) };
+    row.entry = { ...entry, message: entry.message.slice(0, LINE_LENGTH) };
     row.untold++;
     if (!isKnown && !isCounted) this.#tellOf(row);
   }
@@ -59,6 +55,14 @@ export class Observations {
       if (row.untold === 0) this.#rows.delete(key);
       else this.#tellOf(row);
     }
+  }
+
+  #isFull(component: Component, { side }: Finding): boolean {
+    const isOfCaller = side === 'server';
+    const group = [...this.#rows.values()].filter(
+      (row) => row.component === component && (row.finding.side === 'server') === isOfCaller && row.remote !== OTHERS,
+    );
+    return group.length >= MOST_ROWS;
   }
 
   #row(component: Component, finding: Finding, remote: string, entry: JournalEntry): Row {

@@ -97,7 +97,7 @@ export async function* followUnits(
   for (let retryMs = FIRST_RETRY_MS; !signal.aborted; retryMs = Math.min(retryMs * 2, LAST_RETRY_MS)) {
     const place =
       sinceUs !== undefined ? `--since=@${sinceUs / 1e6}` : last !== undefined ? `--cursor=${last}` : '--lines=0';
-    const boot = await newestBoot(deps, signal);
+    const boot = await bootToFollow(deps, signal);
     if (signal.aborted) return;
     const program = deps.spawn([
       'journalctl',
@@ -141,29 +141,35 @@ export async function* followUnits(
 
 /**
  * With --follow journalctl shows one boot alone: the one that /proc tells. In a node that is a container the agent's unit does not see the
- * container's own boot there (ProtectKernelTunables= hides the mount), and the journal would say nothing (measured, systemd 252). So the
- * boot is named: that of the newest entry. Empty where there is none, or it cannot be read: following fails then too, and is tried again.
+ * container's own boot there (ProtectKernelTunables= hides the mount), and the journal would say nothing (measured, systemd 252). So where it
+ * has no entry of that boot, the boot of its newest entry is named. Empty where that need not be, and where nothing can be read: following
+ * fails then too, and is tried again.
  */
-async function newestBoot(deps: ReadJournalDeps, signal: AbortSignal): Promise<string[]> {
-  const argv = [
-    'journalctl',
-    '--no-pager',
-    '--quiet',
-    '--lines=1',
-    '--output=json',
-    '--output-fields=_BOOT_ID',
-  ] as const;
-  const program = deps.spawn(argv);
-  const read = async (): Promise<string[]> => {
+async function bootToFollow(deps: ReadJournalDeps, signal: AbortSignal): Promise<string[]> {
+  // a clock that was set back makes another boot's entry the newest: that of /proc goes first
+  if ((await newestBoot(deps, signal, ['--boot'])) !== undefined) return [];
+  const boot = await newestBoot(deps, signal, []);
+  return boot === undefined ? [] : [`--boot=${boot}`];
+}
+
+/** The boot of the newest entry among those that the words choose; undefined where there is none, or it cannot be read. */
+async function newestBoot(
+  deps: ReadJournalDeps,
+  signal: AbortSignal,
+  words: readonly string[],
+): Promise<string | undefined> {
+  const newest = ['--lines=1', '--output=json', '--output-fields=_BOOT_ID'];
+  const program = deps.spawn(['journalctl', '--no-pager', '--quiet', ...newest, ...words]);
+  const read = async (): Promise<string | undefined> => {
     let boot: string | undefined;
     for await (const line of splitLines(program.stdout, () => {})) boot = /"_BOOT_ID":"([0-9a-f]{32})"/.exec(line)?.[1];
     await program.ended;
-    return boot === undefined ? [] : [`--boot=${boot}`];
+    return boot;
   };
   try {
     return await withLimit(deps, signal, program.kill, read());
   } catch {
-    return []; // the signal fired, or it takes too long
+    return undefined; // the signal fired, or it takes too long
   }
 }
 

@@ -42,7 +42,7 @@ async function begin(test: TestContext) {
   const processes: WatchedProcess[] = [];
   const podLogs = await mkdtemp(join(tmpdir(), 'kube-mtls-watch-'));
   const spawn: SpawnProgram = (argv) => {
-    if (argv.includes('--lines=1')) return newestEntry();
+    if (argv.includes('--lines=1')) return newestEntry(argv);
     argvs.push([...argv]);
     let over = false;
     const ended = Promise.withResolvers<{ code: number; stderr: string }>();

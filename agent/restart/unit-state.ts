@@ -41,8 +41,8 @@ const PROPERTIES = [
 
 /**
  * The main process of a unit that ran last, also one that has ended; 0 when none ever did. journald does not know the unit of a line that it
- * reads when its writer has ended already, as of an etcd 3.4, which writes to journald's socket itself (3 of 40 were found by unit on two busy
- * processors, systemd 252); the kernel tells it the process all the same.
+ * reads when its writer has ended already, as of an etcd 3.4, which writes to journald's socket itself (3 of 40 were not found by unit on two
+ * busy processors, systemd 252); the kernel tells it the process all the same.
  *
  * @throws AppError 'unavailable' when systemd does not answer
  */

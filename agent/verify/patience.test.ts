@@ -65,8 +65,8 @@ describe('retryUntilGood', () => {
       const unanswered = clock.nowMs() < answersAtMs;
       return { kind: 'cluster', result: 'failed', summary: '', evidence: [], ...(unanswered ? { unanswered } : {}) };
     };
-    const patient = { ...until(3000), unansweredMs: 600_000 };
-    const running = retryUntilGood(clock, patient, signal, attempt);
+    const silence = { mostMs: 600_000, spentMs: 0 };
+    const running = retryUntilGood(clock, { ...until(3000), silence }, signal, attempt);
     await clock.advance(102_000);
     assert.equal(made, 103);
     await clock.advance(2_000);
@@ -76,10 +76,20 @@ describe('retryUntilGood', () => {
 
     answersAtMs = Number.POSITIVE_INFINITY;
     made = 0;
-    const silent = retryUntilGood(clock, { ...patient, untilMs: clock.nowMs() + 3000 }, signal, attempt);
+    const fresh = { mostMs: 600_000, spentMs: 0 };
+    const patient = { ...until(clock.nowMs() + 3000), silence: fresh };
+    const silent = retryUntilGood(clock, patient, signal, attempt);
     await clock.advance(700_000);
     await silent;
     assert.equal(made, 604);
+
+    made = 0;
+    await retryUntilGood(clock, patient, signal, attempt);
+    assert.deepEqual(
+      [made, fresh.spentMs],
+      [1, 600_000],
+      'the next check of the component has no ten minutes of its own',
+    );
   });
 
   it('waits for nobody besides unless it is told to, nor when there is no hope', async () => {
@@ -90,7 +100,7 @@ describe('retryUntilGood', () => {
     const short = retryUntilGood(clock, until(3000), signal, silence);
     await clock.advance(4000);
     await short;
-    await retryUntilGood(clock, { ...until(0, true), unansweredMs: 600_000 }, signal, silence);
+    await retryUntilGood(clock, { ...until(0, true), silence: { mostMs: 600_000, spentMs: 0 } }, signal, silence);
   });
 
   it('ends at once when there is no hope, or no patience', async () => {

@@ -36,8 +36,15 @@ export interface Patience {
   untilMs: number;
   /** Asked between attempts: true ends them at once, since the process is gone. */
   hopeless(signal: AbortSignal): Promise<boolean>;
-  /** How long it is waited besides while another server does not answer; not at all unless given. Milliseconds. */
-  unansweredMs?: number;
+  /** What is left of the waiting for another server that does not answer; nothing unless given. */
+  silence?: Silence;
+}
+
+/** How long another server's silence is waited for, all checks of a component together; milliseconds. */
+export interface Silence {
+  readonly mostMs: number;
+  /** Waited so far; it does not count as the component's time. */
+  spentMs: number;
 }
 
 /** One attempt and no more. */
@@ -55,16 +62,15 @@ export async function retryUntilGood(
   signal: AbortSignal,
   attempt: () => Promise<CheckOutcome>,
 ): Promise<CheckOutcome> {
-  const { unansweredMs = 0 } = patience;
-  let waitedMs = 0;
+  const { silence = { mostMs: 0, spentMs: 0 } } = patience;
   for (;;) {
     const begunMs = clock.nowMs();
     const outcome = await attempt();
     if (outcome.result !== 'failed') return outcome;
-    const waits = outcome.unanswered === true && waitedMs < unansweredMs;
-    if (!waits && clock.nowMs() + RETRY_MS > patience.untilMs + waitedMs) return outcome;
+    const waits = outcome.unanswered === true && silence.spentMs < silence.mostMs;
+    if (!waits && clock.nowMs() + RETRY_MS > patience.untilMs + silence.spentMs) return outcome;
     if (await patience.hopeless(signal)) return outcome;
     await clock.sleep(RETRY_MS, signal);
-    if (waits) waitedMs += clock.nowMs() - begunMs;
+    if (waits) silence.spentMs += clock.nowMs() - begunMs;
   }
 }

@@ -10,7 +10,7 @@ import { checkHandshake, type LiveDeps } from './check-handshake.ts';
 import { checkUnit, SETTLE_MS, type UnitDeps } from './check-unit.ts';
 import type { CheckOutcome } from './checks.ts';
 import type { Expectation } from './expectation.ts';
-import { noPatience, type Patience, READINESS_MS, TAKE_UP_MS, UNANSWERED_MS } from './patience.ts';
+import { noPatience, type Patience, READINESS_MS, type Silence, TAKE_UP_MS, UNANSWERED_MS } from './patience.ts';
 import { awaitSuccessor, MOST_SUCCESSORS } from './successor.ts';
 
 /** What verification needs. */
@@ -37,7 +37,8 @@ export async function verifyComponent(
   signal: AbortSignal,
   unansweredMs = UNANSWERED_MS,
 ): Promise<CheckOutcome[]> {
-  let outcomes = await verifyProcess(deps, expectation, restarted, unansweredMs, signal);
+  const silence: Silence = { mostMs: unansweredMs, spentMs: 0 };
+  let outcomes = await verifyProcess(deps, expectation, restarted, silence, signal);
   let running = restarted;
   for (let count = 1; count <= MOST_SUCCESSORS && outcomes.some(({ result }) => result === 'failed'); count++) {
     const next = await awaitSuccessor(deps, running, signal).catch((error: unknown) => {
@@ -47,7 +48,7 @@ export async function verifyComponent(
     if (next === undefined) return outcomes;
     const ended = outcomes.flatMap(({ evidence }) => evidence).find(({ cause }) => cause !== '');
     running = next;
-    outcomes = await verifyProcess(deps, expectation, running, unansweredMs, signal);
+    outcomes = await verifyProcess(deps, expectation, running, silence, signal);
     if (ended !== undefined)
       outcomes[0]?.evidence.push({ ...ended, line: `a process before ended: ${ended.line}`, cause: '' });
   }
@@ -62,7 +63,7 @@ async function verifyProcess(
   deps: VerifyDeps,
   expectation: Expectation,
   restarted: RestartedUnit,
-  unansweredMs: number,
+  silence: Silence,
   signal: AbortSignal,
 ): Promise<CheckOutcome[]> {
   const { clock } = deps;
@@ -73,8 +74,9 @@ async function verifyProcess(
     settled.result === 'failed'
       ? noPatience
       : {
-          untilMs: clock.nowMs() + patienceMs(restarted),
-          unansweredMs,
+          // what an earlier process waited is not this one's time
+          untilMs: clock.nowMs() + patienceMs(restarted) - silence.spentMs,
+          silence,
           hopeless: async () => (await guard('unit', () => checkUnit(deps, restarted, 0, signal))).result === 'failed',
         };
   const handshake = await guard('handshake', () => checkHandshake(deps, expectation, patience, signal));

@@ -9,6 +9,10 @@ import { type WarningsInput, type WatchedNode, warningsOf } from './warnings.ts'
 const NOW_MS = Date.UTC(2026, 0, 1);
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+const PAUSED = {
+  ...{ paused: true, reason: 'w9 rolled back', node: 'w9', pausedAtMs: NOW_MS, retryGeneration: 0 },
+  leftOut: [],
+};
 
 describe('warnings', () => {
   const rows: [string, Partial<WatchedNode>, Partial<WarningsInput>, RegExp[]][] = [
@@ -84,32 +88,13 @@ describe('warnings', () => {
     [
       'a paused rollout',
       {},
-      {
-        rollout: {
-          paused: true,
-          reason: 'w9 rolled back',
-          node: 'w9',
-          pausedAtMs: NOW_MS,
-          retryGeneration: 0,
-          leftOut: [],
-        },
-      },
+      { rollout: PAUSED },
       [/^the rollout is paused since 2026-01-01T00:00:00Z: w9 rolled back$/],
     ],
     [
       'a paused rollout that a change of roots waits for',
       {},
-      {
-        phase: 'trust',
-        rollout: {
-          paused: true,
-          reason: 'w9 rolled back',
-          node: 'w9',
-          pausedAtMs: NOW_MS,
-          retryGeneration: 0,
-          leftOut: [],
-        },
-      },
+      { phase: 'trust', rollout: PAUSED },
       [
         /^the rollout is paused since .*: w9 rolled back; the change of roots waits .* in trust: .*"kube-mtls authority abort" takes it back$/,
       ],

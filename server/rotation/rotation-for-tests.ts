@@ -1,8 +1,11 @@
 /** A server's authorities on disk with its store, for tests of the change of roots; the same again after a crash. */
+import assert from 'node:assert/strict';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterEach, beforeEach } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { AppError, type Reason } from '../../common/errors/app-error.ts';
 import { silentLog } from '../../common/log/log.ts';
 import {
   type Authority,
@@ -25,6 +28,7 @@ import type { FleetComponent } from '../fleet/fleet-state.ts';
 import { startMs } from '../policy/policy-for-tests.ts';
 import { openSqliteStore } from '../store/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
+import { sampleNode } from '../store/store-contract.ts';
 import { createRotation, type Rotation, type RotationDeps } from './rotation.ts';
 
 /** A server under test. */
@@ -99,6 +103,41 @@ export async function rotationFixture(): Promise<RotationFixture> {
   };
   return fixture;
 }
+
+/** A server for each test, with the worker w1 online. */
+export function onRotation() {
+  let current: RotationFixture | undefined;
+  let pinBefore = '';
+  beforeEach(async () => {
+    current = await rotationFixture();
+    pinBefore = newPin();
+    await current.store.enrol({ node: sampleNode(), useToken: undefined });
+    current.online.add('w1');
+  });
+  afterEach(() => fixture().remove());
+
+  const fixture = (): RotationFixture => current ?? assert.fail('no test runs');
+  const newPin = () => fixture().authorities.certificate('kubernetes').publicKeyPin;
+  return {
+    fixture,
+    /** Pin of the newest kubernetes CA. */
+    newPin,
+    /** That of the CA with which the server began. */
+    oldPin: () => pinBefore,
+    start: (automatic?: boolean, authorities?: ClusterAuthority[]) => startChange(fixture(), automatic, authorities),
+    complete: (phase: RunningPhase, oldPin = pinBefore) =>
+      completePhase(fixture(), phase, { newPin: newPin(), oldPin }),
+    /** What the audit says of authorities, "KIND ACTOR", the oldest first. */
+    kinds: async () =>
+      (await fixture().store.listEvents({ kind: 'authority' }, { size: 99, after: undefined })).rows
+        .map((event) => `${event.kind} ${event.actor}`)
+        .reverse(),
+  };
+}
+
+/** Whether an error is a refusal for this reason, in these words. */
+export const refused = (reason: Reason, text: RegExp) => (error: unknown) =>
+  error instanceof AppError && error.reason === reason && text.test(error.message);
 
 /** Who steers changes of roots. */
 export const by = { actor: 'admin/root', source: '10.0.0.9' };

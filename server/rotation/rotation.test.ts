@@ -1,60 +1,30 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, describe, it } from 'node:test';
-import { AppError, type Reason } from '../../common/errors/app-error.ts';
+import { describe, it } from 'node:test';
 import { silentLog } from '../../common/log/log.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
-import type { ClusterAuthority } from '../authority/import-authority.ts';
 import { sampleNode } from '../store/store-contract.ts';
 import { watchRotation } from './rotation.ts';
-import {
-  by,
-  completePhase,
-  power,
-  type RotationFixture,
-  type RunningPhase,
-  reported,
-  rotationFixture,
-  startChange,
-} from './rotation-for-tests.ts';
+import { by, onRotation, power, refused, reported } from './rotation-for-tests.ts';
 
-const refused = (reason: Reason, text: RegExp) => (error: unknown) =>
-  error instanceof AppError && error.reason === reason && text.test(error.message);
-
-let fixture: RotationFixture;
-let oldPin: string;
-beforeEach(async () => {
-  fixture = await rotationFixture();
-  oldPin = newPin();
-  await fixture.store.enrol({ node: sampleNode(), useToken: undefined });
-  fixture.online.add('w1');
-});
-afterEach(() => fixture.remove());
-
-const start = (automatic?: boolean, authorities?: ClusterAuthority[]) => startChange(fixture, automatic, authorities);
-const newPin = () => fixture.authorities.certificate('kubernetes').publicKeyPin;
-const complete = (phase: RunningPhase) => completePhase(fixture, phase, { newPin: newPin(), oldPin });
-const kinds = async () =>
-  (await fixture.store.listEvents({ kind: 'authority' }, { size: 99, after: undefined })).rows
-    .map((event) => `${event.kind} ${event.actor}`)
-    .reverse();
+const { fixture, newPin, oldPin, start, complete, kinds } = onRotation();
 
 describe('a change of roots', () => {
   it('goes through its phases, one after another, and tells agents and the audit of each', async () => {
-    const { authorities, rotation } = fixture;
+    const { authorities, rotation } = fixture();
     assert.deepEqual((await rotation.show()).record.phase, 'settled');
     assert.equal(rotation.generation(), 0n);
 
-    fixture.components = [reported('w1', 'kubelet', { trust: { kubernetes: [oldPin] } })];
+    fixture().components = [reported('w1', 'kubelet', { trust: { kubernetes: [oldPin()] } })];
     const started = await start();
     assert.deepEqual(started.waitingFor, ['w1: kubelet does not trust the new kubernetes CA yet']);
-    assert.notEqual(newPin(), oldPin);
+    assert.notEqual(newPin(), oldPin());
     assert.deepEqual(
       authorities.roots('kubernetes').map((root) => root.publicKeyPin),
-      [newPin(), oldPin],
+      [newPin(), oldPin()],
     );
     assert.deepEqual([authorities.phase('kubernetes'), authorities.phase('etcd')], ['trust', 'settled']);
-    assert.equal(authorities.issuingPin('kubernetes'), oldPin);
-    assert.deepEqual([rotation.generation(), fixture.pushes], [1n, 1]);
+    assert.equal(authorities.issuingPin('kubernetes'), oldPin());
+    assert.deepEqual([rotation.generation(), fixture().pushes], [1n, 1]);
 
     complete('trust');
     const reissue = await rotation.advance('trust', by);
@@ -70,12 +40,12 @@ describe('a change of roots', () => {
     await rotation.advance('reissue', by);
     assert.equal(authorities.rootsPem('kubernetes'), authorities.certificate('kubernetes').pem);
     assert.equal(authorities.retiredPem('kubernetes'), authorities.all('kubernetes')[1]?.certificate.pem);
-    assert.ok((await fixture.caFiles()).includes('kubernetes.key'));
+    assert.ok((await fixture().caFiles()).includes('kubernetes.key'));
 
     complete('drop');
     const settled = await rotation.advance('drop', by);
     assert.deepEqual([settled.record.phase, settled.record.authorities], ['settled', []]);
-    assert.deepEqual([rotation.generation(), fixture.pushes], [4n, 4]);
+    assert.deepEqual([rotation.generation(), fixture().pushes], [4n, 4]);
     assert.deepEqual(await kinds(), [
       'authority.rotation-started admin/root',
       'authority.phase admin/root',
@@ -86,7 +56,7 @@ describe('a change of roots', () => {
   });
 
   it('is not complete before the agent of every node that is there has looked at it in this very phase', async () => {
-    const { rotation, surveyed, online, store } = fixture;
+    const { rotation, surveyed, online, store } = fixture();
     await store.enrol({ node: sampleNode({ name: 'w2' }), useToken: undefined });
     online.add('w2');
     surveyed.set('w2', undefined); // joined a moment ago: nothing of it is known yet
@@ -110,17 +80,17 @@ describe('a change of roots', () => {
   });
 
   it('removes the old key at its end, and says of the old root that it is retired, over a restart too', async () => {
-    const { authorities, rotation } = fixture;
+    const { authorities, rotation } = fixture();
     await start();
     for (const phase of ['trust', 'reissue', 'drop'] as const) {
       complete(phase);
       await rotation.advance(phase, by);
     }
     const check = async () => {
-      const files = await fixture.caFiles();
+      const files = await fixture().caFiles();
       assert.ok(files.includes('kubernetes.crt') && !files.includes('kubernetes.key'));
       assert.ok(files.includes('etcd.key'));
-      const all = fixture.authorities.all('kubernetes');
+      const all = fixture().authorities.all('kubernetes');
       assert.deepEqual(
         all.map(({ issuing, trusted, hasKey }) => ({ issuing, trusted, hasKey })),
         [
@@ -130,44 +100,57 @@ describe('a change of roots', () => {
       );
       assert.deepEqual(
         all.map((ca) => ca.certificate.publicKeyPin),
-        [newPin(), oldPin],
+        [newPin(), oldPin()],
       );
-      assert.ok(fixture.authorities.retiredPem('kubernetes').includes('BEGIN CERTIFICATE'));
-      assert.equal(fixture.authorities.roots('kubernetes').length, 1);
+      assert.ok(fixture().authorities.retiredPem('kubernetes').includes('BEGIN CERTIFICATE'));
+      assert.equal(fixture().authorities.roots('kubernetes').length, 1);
     };
     const pin = newPin();
     await check();
-    await fixture.restart();
+    await fixture().restart();
     await check();
     assert.equal(newPin(), pin);
-    assert.notEqual(authorities, fixture.authorities);
+    assert.notEqual(authorities, fixture().authorities);
   });
 
   it('can come again, and keeps every root that was retired', async () => {
-    const pins = [oldPin];
+    const pins = [oldPin()];
+    let replaced = oldPin();
     for (let turn = 0; turn < 2; turn++) {
       await start();
       for (const phase of ['trust', 'reissue', 'drop'] as const) {
-        complete(phase);
-        await fixture.rotation.advance(phase, by);
+        complete(phase, replaced);
+        await fixture().rotation.advance(phase, by);
       }
       pins.unshift(newPin());
-      oldPin = newPin();
-      await fixture.restart();
+      replaced = newPin();
+      await fixture().restart();
     }
     assert.deepEqual(
-      fixture.authorities.all('kubernetes').map((ca) => ca.certificate.publicKeyPin),
+      fixture()
+        .authorities.all('kubernetes')
+        .map((ca) => ca.certificate.publicKeyPin),
       pins,
     );
-    assert.equal(new Set(fixture.authorities.all('kubernetes').map((ca) => ca.certificate.subject)).size, 3);
+    assert.equal(
+      new Set(
+        fixture()
+          .authorities.all('kubernetes')
+          .map((ca) => ca.certificate.subject),
+      ).size,
+      3,
+    );
   });
 
   it('is one at a time, and goes no step further than every node', async () => {
     const [first, second] = await Promise.allSettled([start(), start(false, ['etcd'])]);
     assert.equal(first.status, 'fulfilled');
     assert.ok(second.status === 'rejected' && refused('conflict', /is in the phase trust/)(second.reason));
-    const { rotation } = fixture;
-    fixture.components = [reported('w1', 'kubelet', { trust: { kubernetes: [oldPin] } }), reported('w1', 'kube-proxy')];
+    const { rotation } = fixture();
+    fixture().components = [
+      reported('w1', 'kubelet', { trust: { kubernetes: [oldPin()] } }),
+      reported('w1', 'kube-proxy'),
+    ];
     await assert.rejects(
       rotation.advance('trust', by),
       refused('conflict', /not complete on every node: w1: kubelet does not trust .* yet, and 1 more$/),
@@ -179,21 +162,21 @@ describe('a change of roots', () => {
       twice.map((each) => each.status),
       ['fulfilled', 'rejected'],
     );
-    assert.equal(fixture.authorities.phase('kubernetes'), 'reissue');
+    assert.equal(fixture().authorities.phase('kubernetes'), 'reissue');
   });
 
   it('does not count revoked nodes, and waits for those that are away', async () => {
-    await fixture.store.enrol({ node: sampleNode({ name: 'gone', revoked: true }), useToken: undefined });
-    await fixture.store.enrol({ node: sampleNode({ name: 'away' }), useToken: undefined });
+    await fixture().store.enrol({ node: sampleNode({ name: 'gone', revoked: true }), useToken: undefined });
+    await fixture().store.enrol({ node: sampleNode({ name: 'away' }), useToken: undefined });
     await start();
     complete('trust');
-    const { waitingFor } = await fixture.rotation.show();
+    const { waitingFor } = await fixture().rotation.show();
     assert.equal(waitingFor.length, 1);
     assert.match(waitingFor[0] ?? '', /^away: it is not connected/);
   });
 
   it('does not begin while the rollout is paused, since it cannot be called off', async () => {
-    const { store, rotation } = fixture;
+    const { store, rotation } = fixture();
     const before = await store.getRollout();
     await store.putRollout({ ...before, paused: true, reason: 'on cp1 kube-apiserver was rolled back' });
     const wish = { authorities: ['etcd'] as const, automatic: false };
@@ -204,26 +187,26 @@ describe('a change of roots', () => {
   });
 
   it('changes only what was asked for', async () => {
-    const before = fixture.authorities.rootsPem('front-proxy');
+    const before = fixture().authorities.rootsPem('front-proxy');
     await start(false, ['kubernetes', 'etcd']);
-    assert.deepEqual((await fixture.rotation.show()).record.authorities, ['kubernetes', 'etcd']);
-    assert.equal(fixture.authorities.rootsPem('front-proxy'), before);
-    assert.equal(fixture.authorities.roots('etcd').length, 2);
+    assert.deepEqual((await fixture().rotation.show()).record.authorities, ['kubernetes', 'etcd']);
+    assert.equal(fixture().authorities.rootsPem('front-proxy'), before);
+    assert.equal(fixture().authorities.roots('etcd').length, 2);
   });
 });
 
 describe('an automatic change of roots', () => {
   it('goes on by itself when a phase is complete, and not before', async () => {
-    fixture.components = [reported('w1', 'kubelet', { trust: { kubernetes: [oldPin] } })];
+    fixture().components = [reported('w1', 'kubelet', { trust: { kubernetes: [oldPin()] } })];
     await start(true);
     for (const phase of ['trust', 'reissue', 'drop'] as const) {
-      await fixture.rotation.check();
-      assert.equal(fixture.authorities.phase('kubernetes'), phase);
+      await fixture().rotation.check();
+      assert.equal(fixture().authorities.phase('kubernetes'), phase);
       complete(phase);
-      await fixture.rotation.check();
+      await fixture().rotation.check();
     }
-    assert.equal(fixture.authorities.phase('kubernetes'), 'settled');
-    await fixture.rotation.check();
+    assert.equal(fixture().authorities.phase('kubernetes'), 'settled');
+    await fixture().rotation.check();
     assert.deepEqual((await kinds()).slice(1), [
       'authority.phase server',
       'authority.phase server',
@@ -234,8 +217,8 @@ describe('an automatic change of roots', () => {
   it('is not what an operator steers', async () => {
     await start(false);
     complete('trust');
-    await fixture.rotation.check();
-    assert.equal(fixture.authorities.phase('kubernetes'), 'trust');
+    await fixture().rotation.check();
+    assert.equal(fixture().authorities.phase('kubernetes'), 'trust');
   });
 
   it('stays where it is when the store fails, says so, and tries again', async () => {
@@ -243,12 +226,12 @@ describe('an automatic change of roots', () => {
     complete('trust');
     const logged: string[] = [];
     const log = { ...silentLog, error: (message: string) => void logged.push(message) };
-    const failing = fixture.withDeps({ store: { ...fixture.store, putRotation: power }, log });
+    const failing = fixture().withDeps({ store: { ...fixture().store, putRotation: power }, log });
     await failing.check();
     assert.deepEqual(logged, ['cannot go on with the change of roots']);
-    assert.equal(fixture.authorities.phase('kubernetes'), 'trust');
-    await fixture.rotation.check();
-    assert.equal(fixture.authorities.phase('kubernetes'), 'reissue');
+    assert.equal(fixture().authorities.phase('kubernetes'), 'trust');
+    await fixture().rotation.check();
+    assert.equal(fixture().authorities.phase('kubernetes'), 'reissue');
   });
 
   it('is looked at each minute', async () => {

@@ -41,6 +41,7 @@ systemctl daemon-reload; systemctl restart kubelet`);
     const all = await Promise.all([cp1(), w1()].map((host) => knock(host, targets, seconds)));
     for (const { asked, letIn } of all) {
       say(`strangers asked ${asked} times and were let in ${letIn} times`);
+      assert.equal(letIn, 0, 'a stranger was let in');
       assert.ok(asked >= seconds * 3, `${asked} calls are too few to prove anything`);
     }
   }

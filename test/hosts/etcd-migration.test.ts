@@ -22,7 +22,7 @@ const ELECTION_MS = 3000;
 /** One member after another is restarted in each phase: half a minute each, and as much again on a busy machine. */
 const PHASE_MS = 300_000;
 
-/** curl's words for a server that took the connection and ended it: TLS failed, empty reply, failed to send, failed to receive. */
+/** curl's words for a server that took the connection and ended it, with HTTP/1.1: TLS failed, empty reply, failed to send, failed to receive. */
 const REFUSED = [35, 52, 55, 56];
 
 const PKI = '/etc/kube-mtls/pki/etcd/current';
@@ -115,7 +115,7 @@ describe('a plaintext etcd cluster under load', () => {
     const ask = (roots: string, client: string) => {
       const files = ['--cacert', `${roots}/client-ca.crt`, '--cert', `${client}/healthcheck-client.crt`];
       const key = ['--key', `${client}/healthcheck-client.key`];
-      return e1.run(['curl', '-sS', '-m', '5', ...files, ...key, `https://${ip}:2379/health`]);
+      return e1.run(['curl', '-sS', '--http1.1', '-m', '5', ...files, ...key, `https://${ip}:2379/health`]);
     };
     assert.match((await ask(PKI, PKI)).stdout, /"true"/, `${name} refuses a client of the new CA`);
     const served = await ask('/root/old', PKI);

@@ -36,7 +36,7 @@ export type ServerDeps = Awaited<ReturnType<typeof buildDeps>>;
 export async function buildDeps(ground: Ground) {
   const { config, authorities, store, clock, log } = ground;
   const fleet = await FleetState.load(store, clock);
-  const latch = await loadKubeletLatch(store, config.verifyKubelets);
+  const latch = await loadKubeletLatch({ store, clock, mode: config.verifyKubelets, nodes: config.cluster.nodes });
   const { cluster } = config;
   const sessions = new Sessions({
     ...{ store, clock, fleet, latch },
@@ -44,6 +44,7 @@ export async function buildDeps(ground: Ground) {
     trust: () => ({
       generation: rotation.generation(),
       issuesEtcdLeaves: authorities.issuingPin('etcd') !== '',
+      kubeletsCanComeFirst: authorities.imported('kubernetes') && authorities.phase('kubernetes') === 'settled',
     }),
   });
   const isOnline = (node: string) => sessions.isOnline(node);

@@ -1,5 +1,5 @@
 /** kube-mtls-server: the CA server of a fleet. Only this file ends the process. */
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { AppError, messageOf } from '../common/errors/app-error.ts';
 import { createLog, type Log } from '../common/log/log.ts';
 import { runChecked, runCommand } from '../common/run/command.ts';
@@ -18,6 +18,11 @@ import { openServer } from './open-server.ts';
 const layout = serverLayoutBelow();
 const print = (text: string): void => {
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+};
+const wholeNumber = (value: string): number => {
+  const count = Number(value);
+  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError('give the number of nodes, 1 or more');
+  return count;
 };
 const collect = (value: string, before: string[]): string[] => [...before, value];
 
@@ -38,6 +43,11 @@ program
   .requiredOption('--api-endpoint <host:port>', 'where clients reach the API server')
   .option('--service-cidr <cidr>', 'service network of the cluster', '10.96.0.0/12')
   .option('--dns-domain <domain>', 'DNS domain of services', 'cluster.local')
+  .option(
+    '--nodes <count>',
+    'how many nodes will join: API servers verify kubelets from their first restart on',
+    wholeNumber,
+  )
   .option('--adopt <folder>', 'import the CAs of an existing cluster, as /etc/kubernetes/pki')
   .option('--trust-old <folder>', 'make new CAs, and trust those of an existing cluster until its nodes have moved')
   .option('--advertise <host>', 'a name or address at which nodes reach this server; repeat for more', collect, [])

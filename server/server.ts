@@ -7,6 +7,9 @@ import { type ServerLimits, serverLimits } from './listener-limits.ts';
 import { watchRotation } from './rotation/rotation.ts';
 import { registerBootstrap, registerFleet } from './services/register.ts';
 
+/** Settings that nobody's report changes are this late at most. */
+const SETTINGS_MS = 60_000;
+
 /** What a server is started with. */
 export interface ServerOptions extends Ground {
   /** The server's certificate with its chain, and its key; made or renewed when it is due. */
@@ -81,6 +84,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           every(lookMs, 'cannot renew the certificate of the server', reload, deps),
           // they end by themselves; looking often only makes their events come in time
           every(expireMs, 'cannot end permits', () => deps.permits.expire(), deps),
+          // what ends with time alone, as the wait for kubelets
+          every(SETTINGS_MS, 'cannot tell agents their settings', () => deps.pushSettings(), deps),
           every(deps.heartbeatMs, 'cannot look for silent nodes', () => deps.presence.look(), deps),
           (stop) => watchRotation(deps.rotation, deps.clock, stop),
         ]);

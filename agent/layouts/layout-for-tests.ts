@@ -98,7 +98,7 @@ export async function makeLayoutNode(folder: string, parent: string, signers: Si
   const apiEndpoint = layout.apiEndpoint ?? `${first}:6443`;
   const cluster = new FakeCluster(node, layout.singleAuthority ? oneFor(signers) : signers, {
     ...{ nodeName: layout.node, role: layout.role, addresses: layout.addresses },
-    ...{ verifyKubelets: false, etcdStep: layout.etcdStep },
+    ...{ kubeletVerification: 'no' as const, etcdStep: layout.etcdStep },
     cluster: { name: 'lab', apiEndpoint, serviceAddress: '10.96.0.1', dnsDomain: 'cluster.local' },
   });
   cluster.members = layout.etcdMembers.map(({ name, peerUrls }, index) => ({

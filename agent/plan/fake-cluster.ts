@@ -93,7 +93,7 @@ export class FakeCluster {
     return new FakeCluster(await FakeNode.create(), signers, {
       ...own,
       cluster: { name: 'lab', apiEndpoint: '10.77.0.10:6443', serviceAddress: '10.96.0.1', dnsDomain: 'cluster.local' },
-      verifyKubelets: false,
+      kubeletVerification: 'no',
       etcdStep: 'enforce',
     });
   }

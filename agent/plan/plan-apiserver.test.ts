@@ -143,7 +143,7 @@ describe('planApiserver', () => {
     withApiserver(`${apiserverCommand} --kubelet-certificate-authority=/pki/kubelet-ca.crt`, async (cluster) => {
       await cluster.node.write('/pki/kubelet-ca.crt', cluster.rootPem('kubernetes') + cluster.rootPem('etcd'));
       assert.equal((await flagsAfter(cluster))?.get('kubelet-certificate-authority'), '/pki/kubelet-ca.crt');
-      cluster.settings = { ...cluster.settings, verifyKubelets: true };
+      cluster.settings = { ...cluster.settings, kubeletVerification: 'at-once' };
       assert.equal(await flagsAfter(cluster), undefined);
     }));
 

@@ -7,6 +7,7 @@ import { below } from '../detect/source-file.ts';
 import { componentFolder, currentFile } from '../layout.ts';
 import type { BundleFile } from './change.ts';
 import { changedFlags, editCommand } from './command-edits.ts';
+import { completeChange } from './complete-change.ts';
 import { type EtcdAccess, etcdAccess, type LocalEtcd, unclearServers } from './etcd-servers.ts';
 import { allowFrontProxy, frontProxyName } from './front-proxy-names.ts';
 import { guardKubeletRoots, guardServing } from './guard-serving.ts';
@@ -133,12 +134,26 @@ function defaultTokenKey(flags: DetectedApiserver['flags']): string | undefined 
 }
 
 /**
+ * The wish, but without the flag by which it begins to verify kubelets where that alone would restart it: one restart more is no price
+ * for it unless an operator says so.
+ */
+export function planApiserverOnce(...[apiserver, etcd, input]: Parameters<typeof planApiserver>): ApiserverWish {
+  const wish = planApiserver(apiserver, etcd, input);
+  if (input.settings.kubeletVerification !== 'with-restart') return wish;
+  const settings = { ...input.settings, kubeletVerification: 'no' as const };
+  const without = planApiserver(apiserver, etcd, { ...input, settings });
+  return completeChange(without, input)?.takeUp === 'restart' ? wish : without;
+}
+
+/**
  * True when the roots for kubelets are ours to set: once all kubelets have certificates of ours, and then for good, since a new
  * kubelet that is not there yet is no reason to stop verifying the others; and whenever roots that are in use change.
  */
 function verifiesKubelets(inForce: string | undefined, ours: string, input: PlanInput): boolean {
   const changes = rotationOf(input, 'kubernetes').phase !== 'settled';
-  return input.settings.verifyKubelets || inForce === ours || (changes && inForce !== undefined && inForce !== '');
+  const { kubeletVerification: wanted } = input.settings;
+  const isWanted = wanted === 'with-restart' || wanted === 'at-once';
+  return isWanted || inForce === ours || (changes && inForce !== undefined && inForce !== '');
 }
 
 function slotsOf(apiserver: DetectedApiserver, access: EtcdAccess, input: PlanInput): WishedSlot[] {

@@ -155,12 +155,23 @@ describe('planNode over the life of certificates', () => {
   it('verifies kubelets once the server says so, and then for good', () =>
     controlPlane(async (cluster) => {
       await cluster.apply(await cluster.plan());
-      cluster.settings = { ...cluster.settings, verifyKubelets: true };
+      cluster.settings = { ...cluster.settings, kubeletVerification: 'with-restart' };
+      await assertDone(cluster); // not for that alone
+      cluster.settings = { ...cluster.settings, kubeletVerification: 'at-once' };
       const plan = await cluster.plan();
       assert.deepEqual(groups(plan), [['kube-apiserver']]);
       assert.match(fileOf(plan, 'kube-apiserver', /50-kube/), /--kubelet-certificate-authority=\S*kubelet-ca\.crt/);
       await cluster.apply(plan);
-      cluster.settings = { ...cluster.settings, verifyKubelets: false };
+      cluster.settings = { ...cluster.settings, kubeletVerification: 'no' };
+      await assertDone(cluster);
+    }));
+
+  it('verifies kubelets from the first restart on where the server says so before it', () =>
+    controlPlane(async (cluster) => {
+      cluster.settings = { ...cluster.settings, kubeletVerification: 'with-restart' };
+      const plan = await cluster.plan();
+      assert.match(fileOf(plan, 'kube-apiserver', /50-kube/), /--kubelet-certificate-authority=\S*kubelet-ca\.crt/);
+      await cluster.apply(plan);
       await assertDone(cluster);
     }));
 });

@@ -8,7 +8,7 @@ import { effectiveSetting } from './etcd-settings.ts';
 import { fingerprint } from './fingerprint.ts';
 import { guardGateway } from './guard-gateway.ts';
 import { planAdmin } from './plan-admin.ts';
-import { type ApiserverWish, planApiserver } from './plan-apiserver.ts';
+import { type ApiserverWish, planApiserverOnce } from './plan-apiserver.ts';
 import { type EtcdWish, planEtcd } from './plan-etcd.ts';
 import type { PlanInput } from './plan-input.ts';
 import { planKubelet } from './plan-kubelet.ts';
@@ -49,7 +49,7 @@ export function planNode(input: PlanInput): NodePlan {
 
   const etcd = draftOf('etcd', (each) => planEtcd(each, input));
   const local = localEtcd(input, etcd?.wish);
-  const apiserver = draftOf('kube-apiserver', (each) => planApiserver(each, local, input));
+  const apiserver = draftOf('kube-apiserver', (each) => planApiserverOnce(each, local, input));
   const others = [
     draftOf('kube-controller-manager', (each) => planManager(each, input)),
     draftOf('kube-scheduler', (each) => planManager(each, input)),

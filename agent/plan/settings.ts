@@ -13,6 +13,12 @@ export interface ClusterSettings {
   dnsDomain: string;
 }
 
+/**
+ * Whether API servers verify kubelets: no: one that does not goes on so; await-kubelets: changes that restart API servers wait for the
+ * nodes' kubelets; with-restart: with the next change that restarts it anyway; at-once: a reason to restart it.
+ */
+export type KubeletVerification = 'no' | 'await-kubelets' | 'with-restart' | 'at-once';
+
 /** What the node is and how far it shall go. */
 export interface NodeSettings {
   /** Name under which the node is enrolled; the Node object is called the same. */
@@ -21,8 +27,7 @@ export interface NodeSettings {
   /** The node's addresses as the server recorded them. */
   addresses: string[];
   cluster: ClusterSettings;
-  /** True once every enrolled kubelet serves a certificate of ours. */
-  verifyKubelets: boolean;
+  kubeletVerification: KubeletVerification;
   /** How far etcd goes; undefined while the server has not decided: etcd is left alone. */
   etcdStep: 'prepare' | 'enforce' | undefined;
 }

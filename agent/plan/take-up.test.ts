@@ -102,7 +102,7 @@ describe('a change of roots', () => {
       const plan = await applyAll(cluster);
       assert.equal(changeOf(plan, 'kube-apiserver').takeUp, 'live', 'kubelet-ca.crt is named by no flag');
       assert.equal(changeOf(plan, 'kube-scheduler').takeUp, 'restart', 'apiserver-ca.crt');
-      cluster.settings = { ...cluster.settings, verifyKubelets: true };
+      cluster.settings = { ...cluster.settings, kubeletVerification: 'at-once' };
       await applyAll(cluster);
       cluster.setPhase('kubernetes', 'reissue');
       assert.equal(changeOf(await applyAll(cluster), 'kube-apiserver').takeUp, 'live');

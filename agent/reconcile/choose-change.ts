@@ -26,6 +26,9 @@ export interface Choice {
   held: string;
 }
 
+/** Why an API server waits that shall verify kubelets from its first restart on. */
+export const KUBELETS_FIRST =
+  'the kubelets of all nodes come first, so that one restart is enough for the API server to verify them too';
 const NO_STEP = 'the server has not decided yet how far etcd goes';
 /** The API server changes with its etcd. */
 const STEPPING: readonly Component[] = ['etcd', 'kube-apiserver'];
@@ -50,6 +53,12 @@ export function awaitsEtcdStep({ etcdCluster, settings, rotation }: PlanInput): 
   return etcdCluster !== undefined && settings.etcdStep === undefined && rotation.get('etcd')?.issuingPin !== '';
 }
 
+/** True for a change that would restart an API server before the nodes' kubelets are done. The server ends the wait in any case. */
+export function awaitsKubelets(change: Change, { settings }: PlanInput): boolean {
+  if (settings.kubeletVerification !== 'await-kubelets') return false;
+  return change.components.some(({ component, takeUp }) => component === 'kube-apiserver' && takeUp === 'restart');
+}
+
 /** Why a change may not begin, or undefined. While the rollout is paused certificates would be issued for nothing. */
 export function whyHeld(
   change: Change,
@@ -58,6 +67,7 @@ export function whyHeld(
   if (mode === 'observe') return 'this agent only observes: "kube-mtls-agent mode enforce" lets it change the node';
   if (settings.rolloutPaused && !isLiveRenewal(change, input))
     return 'the rollout is paused: resume it with "kube-mtls rollout resume" on the server';
+  if (awaitsKubelets(change, input)) return KUBELETS_FIRST;
   if (awaitsEtcdStep(input) && change.components.some(({ component }) => STEPPING.includes(component))) return NO_STEP;
   return undefined;
 }

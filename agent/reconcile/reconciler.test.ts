@@ -152,6 +152,21 @@ describe('Reconciler', () => {
     assert.deepEqual(made, []);
   });
 
+  it('changes the kubelet before an API server that shall verify it, and the API server once', async (test) => {
+    const { cluster, made, pass } = await begin(test, async () => {
+      const node = await FakeCluster.controlPlane();
+      await node.addKubelet({ command: kubeletCommand.replaceAll('w1', 'cp1') });
+      node.settings = { ...node.settings, kubeletVerification: 'await-kubelets' };
+      return node;
+    });
+    assert.equal((await pass()).problem, '');
+    assert.deepEqual(made, [['kubelet']]);
+    assert.match((await pass(true)).problem, /kubelets of all nodes come first/);
+    cluster.settings = { ...cluster.settings, kubeletVerification: 'with-restart' };
+    await pass();
+    assert.deepEqual(made.slice(1), [['etcd', 'kube-apiserver']]);
+  });
+
   it('waits until the server has said what the node is', async (test) => {
     const { state, pass } = await begin(test);
     state.settings = undefined;

@@ -37,6 +37,15 @@ describe('reportFound', () => {
     assert.equal(board.get('kubelet')?.reason, `observing only; would change: ${reason}`);
   });
 
+  it('says that an API server waits for kubelets, and what it would change', async (test) => {
+    const { cluster, board, report } = await begin(test, () => FakeCluster.controlPlane());
+    cluster.settings = { ...cluster.settings, kubeletVerification: 'await-kubelets' };
+    await report();
+    const { state, reason } = board.get('kube-apiserver') ?? assert.fail();
+    assert.equal(state, 'pending');
+    assert.match(reason, /kubelets of all nodes come first.*; --tls-cert-file/);
+  });
+
   for (const state of ['rolled-back', 'failed'] as const) {
     it(`keeps the verdict ${state} as long as the same change would not be tried again`, async (test) => {
       const { board, report } = await begin(test);

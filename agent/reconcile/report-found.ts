@@ -9,6 +9,7 @@ import type { FailedChange } from '../report/agent-state.ts';
 import { TRUSTING } from '../report/change-report.ts';
 import { endpointsOf } from '../report/endpoints-of.ts';
 import type { Membership, Status, StatusBoard } from '../report/status-board.ts';
+import { awaitsKubelets, KUBELETS_FIRST } from './choose-change.ts';
 
 /** Dependencies. */
 export interface ReportFoundDeps {
@@ -31,10 +32,11 @@ export function reportFound({ board, mode, failed }: ReportFoundDeps, input: Pla
     const common = { unit, version: found.version, endpoints, etcd: membershipOf(found, input) };
     if (problem !== undefined) {
       board.set(found.component, { ...common, state: 'failed', reason: describe(problem), pendingFiles: [] });
-    } else if (change !== undefined) {
+    } else if (whole !== undefined && change !== undefined) {
       const pendingFiles = [change.folder, ...change.files.map(({ path }) => path)];
       const judged = failed.find(({ fingerprint }) => fingerprint === whole?.fingerprint);
-      board.set(found.component, { ...common, pendingFiles, ...pendingState(known, mode, change.summary, judged) });
+      const summary = awaitsKubelets(whole, input) ? [KUBELETS_FIRST, ...change.summary] : change.summary;
+      board.set(found.component, { ...common, pendingFiles, ...pendingState(known, mode, summary, judged) });
     } else {
       board.set(found.component, { ...common, pendingFiles: [], ...settledState(known, common.etcd) });
     }

@@ -41,7 +41,7 @@ function full(etcdStep: 'prepare' | undefined): AgentState {
         role: 'control-plane',
         addresses: ['10.0.0.1'],
         cluster,
-        verifyKubelets: true,
+        kubeletVerification: 'with-restart',
         etcdStep,
       },
     },

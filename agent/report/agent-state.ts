@@ -74,7 +74,8 @@ const settingsSchema = z.object({
         serviceAddress: z.string(),
         dnsDomain: z.string(),
       }),
-      verifyKubelets: z.boolean(),
+      // one of an earlier version knows of none
+      kubeletVerification: z.enum(['no', 'await-kubelets', 'with-restart', 'at-once']).default('no'),
       etcdStep: z.enum(['prepare', 'enforce']).optional(),
     })
     .transform((node): NodeSettings => ({ ...node, etcdStep: node.etcdStep })),

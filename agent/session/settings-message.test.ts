@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
-import { EtcdStep, type Settings, SettingsSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import { EtcdStep, KubeletVerification, type Settings, SettingsSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { NodeRole } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { readSettings } from './settings-message.ts';
 
@@ -11,7 +11,7 @@ const complete = create(SettingsSchema, {
   cluster,
   role: NodeRole.CONTROL_PLANE,
   addresses: ['10.0.0.1'],
-  verifyKubelets: true,
+  kubeletVerification: KubeletVerification.WITH_RESTART,
   etcdStep: EtcdStep.PREPARE,
   rolloutPaused: true,
   retryGeneration: 3n,
@@ -30,7 +30,7 @@ describe('readSettings', () => {
         role: 'control-plane',
         addresses: ['10.0.0.1'],
         cluster,
-        verifyKubelets: true,
+        kubeletVerification: 'with-restart',
         etcdStep: 'prepare',
       },
       rolloutPaused: true,
@@ -42,6 +42,15 @@ describe('readSettings', () => {
   it('leaves etcd alone for a step that it does not know', () => {
     assert.equal(read({ etcdStep: EtcdStep.UNSPECIFIED }).node.etcdStep, undefined);
     assert.equal(read({ etcdStep: later as EtcdStep }).node.etcdStep, undefined);
+  });
+
+  it('restarts no API server for a word about kubelets that it does not know', () => {
+    assert.equal(
+      read({ kubeletVerification: KubeletVerification.AWAIT_KUBELETS }).node.kubeletVerification,
+      'await-kubelets',
+    );
+    assert.equal(read({ kubeletVerification: KubeletVerification.AT_ONCE }).node.kubeletVerification, 'at-once');
+    assert.equal(read({ kubeletVerification: later as KubeletVerification }).node.kubeletVerification, 'no');
   });
 
   for (const [what, lacks] of Object.entries({

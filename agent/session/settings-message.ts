@@ -2,7 +2,8 @@
 import { durationMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
 import { roles } from '../../common/names/names.ts';
-import { EtcdStep, type Settings } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import { EtcdStep, type Settings, KubeletVerification as Verification } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import type { KubeletVerification } from '../plan/settings.ts';
 import type { AgentSettings } from '../report/agent-state.ts';
 
 const DEFAULT_HEARTBEAT_MS = 10_000;
@@ -35,7 +36,7 @@ export function readSettings(message: Settings, nodeName: string): AgentSettings
       role,
       addresses: [...message.addresses],
       cluster: { name, apiEndpoint, serviceAddress, dnsDomain },
-      verifyKubelets: message.verifyKubelets,
+      kubeletVerification: kubeletVerificationOf(message.kubeletVerification),
       etcdStep: etcdStepOf(message.etcdStep),
     },
     rolloutPaused: message.rolloutPaused,
@@ -51,4 +52,18 @@ function heartbeatMsOf(wantedMs: number): number {
 function etcdStepOf(step: EtcdStep): 'prepare' | 'enforce' | undefined {
   if (step === EtcdStep.PREPARE) return 'prepare';
   return step === EtcdStep.ENFORCE ? 'enforce' : undefined;
+}
+
+/** What a newer server says and this agent does not know costs no restart. */
+function kubeletVerificationOf(verification: Verification): KubeletVerification {
+  switch (verification) {
+    case Verification.AWAIT_KUBELETS:
+      return 'await-kubelets';
+    case Verification.WITH_RESTART:
+      return 'with-restart';
+    case Verification.AT_ONCE:
+      return 'at-once';
+    default:
+      return 'no';
+  }
 }

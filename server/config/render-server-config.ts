@@ -8,6 +8,8 @@ export interface ConfigOptions {
   apiEndpoint: string;
   serviceCidr: string;
   dnsDomain: string;
+  /** How many nodes will join; undefined when nobody knows. */
+  nodes?: number | undefined;
   advertise: readonly [string, ...string[]];
   stateFolder: string;
   apiServerExtraNames: readonly string[];
@@ -28,6 +30,9 @@ cluster:
   # --service-cluster-ip-range of the API server; its first address stands in their certificates too.
   serviceCidr: ${scalar(options.serviceCidr)}
   dnsDomain: ${scalar(options.dnsDomain)}
+  # How many nodes will join. API servers wait for the kubelets of them all, half an hour after the last that joined at most, and
+  # verify them from their first restart on. Without it they begin to with a later one.
+  ${options.nodes === undefined ? '#nodes: 10' : `nodes: ${options.nodes}`}
 
 # Names and addresses of this server. Its certificate covers them all; nodes are told the first.
 advertise:${list(options.advertise, 2)}
@@ -81,7 +86,8 @@ apiServer:
 #peers:
 #  watch: 15s
 
-# Whether API servers check the certificates of kubelets: auto (once every kubelet has one of ours), always or never.
+# Whether API servers check the certificates of kubelets: auto (once every kubelet has one of ours, from the API server's next
+# restart on), always (at once; the API server is restarted for it) or never.
 #verifyKubelets: auto
 
 # error, warn, info or debug.

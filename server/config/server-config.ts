@@ -26,6 +26,8 @@ export interface ServerConfig {
     /** First address of the service network, which is the API server's own service. */
     serviceAddress: string;
     dnsDomain: string;
+    /** How many nodes will join; undefined when nobody knows. */
+    nodes?: number | undefined;
   };
   listen: { bootstrap: Endpoint; fleet: Endpoint };
   /** Connections at once from one address (an IPv6 /64 is one). */
@@ -57,7 +59,7 @@ export interface ServerConfig {
     maxAgeMs: number;
   };
   peers: { watchMs: number };
-  /** Whether API servers check kubelets' certificates: auto once every kubelet serves one of ours. */
+  /** Whether API servers check kubelets' certificates: auto with the first restart after every kubelet serves one of ours. */
   verifyKubelets: 'auto' | 'always' | 'never';
   logLevel: LogLevel;
 }
@@ -74,6 +76,7 @@ const schema = z.strictObject({
       return value;
     }).default('10.96.0.0/12'),
     dnsDomain: text(checkedDns).default('cluster.local'),
+    nodes: z.int().min(1).max(5000).optional(),
   }),
   listen: z
     .strictObject({

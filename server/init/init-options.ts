@@ -13,6 +13,8 @@ export interface InitOptions {
   serviceCidr: string;
   /** --dns-domain, by default cluster.local. */
   dnsDomain: string;
+  /** --nodes: how many will join, see cluster.nodes of server.yaml; undefined when nobody knows. */
+  nodes?: number | undefined;
   /** --adopt: kubeadm's folder of an existing cluster whose CAs are imported; undefined makes new ones. */
   adopt: string | undefined;
   /** --trust-old: the same folder, of whose CAs only the roots are trusted until the nodes have moved to new ones. */
@@ -44,6 +46,7 @@ export function wantedConfig(options: InitOptions, found: FoundSettings): Wanted
     apiEndpoint: options.apiEndpoint,
     serviceCidr: options.serviceCidr,
     dnsDomain: options.dnsDomain,
+    nodes: options.nodes,
     ...found,
   });
   try {
@@ -76,6 +79,7 @@ export function assertSameConfig(options: InitOptions, existing: ServerConfig, c
     ['cluster.apiEndpoint', existing.cluster.apiEndpoint, wanted.cluster.apiEndpoint],
     ['cluster.serviceCidr', existing.cluster.serviceCidr, wanted.cluster.serviceCidr],
     ['cluster.dnsDomain', existing.cluster.dnsDomain, wanted.cluster.dnsDomain],
+    ['cluster.nodes', String(existing.cluster.nodes), String(wanted.cluster.nodes ?? existing.cluster.nodes)],
     ['advertise', existing.advertise.join(', '), wanted.advertise.join(', ')],
   ];
   const differences = rows

@@ -1,40 +1,100 @@
 /**
- * Whether API servers shall verify kubelets. It is decided once and stays: a kubelet that is renewed, or a node that joins,
- * must not make every API server take the flag back and restart twice. The decision is an event, so that it survives.
+ * Whether API servers shall verify kubelets, and when they may be restarted for it. It is decided once and stays: a kubelet that is
+ * renewed, or a node that joins, must not make every API server take the flag back and restart twice. The decision is an event, so that
+ * it survives.
  */
+import type { ComponentState } from '../../common/names/names.ts';
+import type { Clock } from '../../common/time/clock.ts';
+import { KubeletVerification } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { recordEvent } from '../events/record-event.ts';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
-import type { Store } from '../store/store.ts';
-import { allKubeletsVerified } from './settings.ts';
+import type { NodeRecord, Store } from '../store/store.ts';
 
 const KIND = 'settings.kubelets-verified';
+/** So long after the last node has joined, and since any node has been changed at all, API servers wait for kubelets; milliseconds. */
+const LONGEST_WAIT_MS = 30 * 60_000;
+/** States of a kubelet whose agent is about to give it a certificate of ours. Nobody waits for one that failed. */
+const COMING: readonly ComponentState[] = ['detected', 'pending', 'waiting-for-permit', 'applying', 'verifying'];
 
 /** How it is decided: by what the fleet reports, or by the operator. */
 export type VerifyKubelets = 'auto' | 'always' | 'never';
 
+/** The fleet, as far as kubelets are concerned. */
+export interface FleetOfKubelets {
+  components: readonly FleetComponent[];
+  /** Without those that were removed. */
+  nodes: readonly Pick<NodeRecord, 'name' | 'enrolledAtMs' | 'mode'>[];
+  /** Nodes that are left out of the rollout. */
+  leftOut: readonly string[];
+  /** True when the node is connected and its agent has looked at all of it. */
+  isSurveyed: (node: string) => boolean;
+  /** True when each node that is connected was looked at: one that is being looked at may have a kubelet that nobody has heard of. */
+  isComplete: boolean;
+  /** True while API servers and kubelets trust the CA that signs, since it was theirs before: then kubelets can come first. */
+  kubeletsCanComeFirst: boolean;
+}
+
 /** The decision. */
 export interface KubeletLatch {
   /** What holds now. */
-  readonly value: boolean;
+  readonly value: KubeletVerification;
   /** Looks at the fleet, and decides when the time has come. */
-  update(components: readonly FleetComponent[]): Promise<void>;
+  update(fleet: FleetOfKubelets): Promise<void>;
+}
+
+/** What it needs. */
+export interface KubeletLatchDeps {
+  store: Store;
+  clock: Clock;
+  mode: VerifyKubelets;
+  /** How many nodes will join, as the operator says; undefined when nobody knows. */
+  nodes: number | undefined;
 }
 
 /** Reads what was decided before. */
-export async function loadKubeletLatch(store: Store, mode: VerifyKubelets): Promise<KubeletLatch> {
+export async function loadKubeletLatch({ store, clock, mode, nodes }: KubeletLatchDeps): Promise<KubeletLatch> {
   const { rows } = await store.listEvents({ kind: KIND }, { size: 1, after: undefined });
+  let idleAtMs = clock.nowMs(); // when it started, or when every agent merely observed last
   let decided = rows.length > 0;
+  let awaited = false;
+
+  /** Whoever waits for what may never come does not wait for ever. */
+  function waits(fleet: FleetOfKubelets): boolean {
+    if (nodes === undefined || !fleet.kubeletsCanComeFirst) return false;
+    if (fleet.nodes.every(({ mode }) => mode !== 'enforce')) idleAtMs = clock.nowMs();
+    const sinceMs = Math.max(idleAtMs, ...fleet.nodes.map(({ enrolledAtMs }) => enrolledAtMs));
+    if (Math.abs(clock.nowMs() - sinceMs) >= LONGEST_WAIT_MS) return false;
+    return fleet.nodes.length < nodes || isAnyComing(fleet);
+  }
+
   return {
     get value() {
-      return mode === 'always' || (mode === 'auto' && decided);
+      if (mode === 'never') return KubeletVerification.UNSPECIFIED;
+      if (mode === 'always') return KubeletVerification.AT_ONCE;
+      if (decided) return KubeletVerification.WITH_RESTART;
+      return awaited ? KubeletVerification.AWAIT_KUBELETS : KubeletVerification.UNSPECIFIED;
     },
-    async update(components) {
-      if (decided || !allKubeletsVerified(components)) return;
+    async update(fleet) {
+      if (decided) return;
+      awaited = waits(fleet);
+      if (awaited || !fleet.isComplete || !allKubeletsVerified(fleet.components)) return;
       decided = true;
       await recordEvent(store, {
         kind: KIND,
-        message: 'every kubelet serves a certificate of ours; API servers verify them',
+        message: 'every kubelet serves a certificate of ours; API servers verify them from their next restart on',
       });
     },
   };
+}
+
+/** True when there are kubelets and each of them serves a certificate of ours, proved. */
+export function allKubeletsVerified(components: readonly FleetComponent[]): boolean {
+  const kubelets = components.filter((row) => row.component === 'kubelet');
+  return kubelets.length > 0 && kubelets.every((row) => row.state === 'verified');
+}
+
+function isAnyComing({ components, nodes, leftOut, isSurveyed }: FleetOfKubelets): boolean {
+  const isIn = (node: string) => !leftOut.includes(node);
+  const coming = components.filter((row) => row.component === 'kubelet' && COMING.includes(row.state));
+  return coming.some(({ node }) => isIn(node)) || nodes.some(({ name }) => isIn(name) && !isSurveyed(name));
 }

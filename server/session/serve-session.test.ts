@@ -3,10 +3,10 @@ import { describe, it } from 'node:test';
 import { fromBinary } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
-import { EtcdStep, InventorySchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import { EtcdStep, InventorySchema, KubeletVerification } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { AgentMode, Component, ComponentState, Profile } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { confirm } from '../peers/confirmations.ts';
-import { loadKubeletLatch } from './kubelet-latch.ts';
+import { loadKubeletLatch, type VerifyKubelets } from './kubelet-latch.ts';
 import { begin } from './session-for-tests.ts';
 
 describe('session', () => {
@@ -120,18 +120,21 @@ describe('session', () => {
   });
 
   it('asks for the verification of kubelets once all are verified, and keeps to it', async (test) => {
-    const { store, connect, issue } = await begin(test);
+    const { clock, store, connect, issue } = await begin(test);
     await issue('w1', 'aa');
     await confirm(store, { node: 'w1', component: 'kubelet', serial: 'aa' }, 'fine');
     const agent = connect('w1');
     await agent.hello();
     await agent.say({ case: 'report', value: kubelet(ComponentState.VERIFIED, 'aa') });
     await agent.say({ case: 'survey', value: { components: [Component.KUBELET] } });
-    assert.equal(agent.settings().at(-1)?.verifyKubelets, true);
+    assert.equal(agent.settings().at(-1)?.kubeletVerification, KubeletVerification.WITH_RESTART);
     await agent.say({ case: 'report', value: kubelet(ComponentState.APPLYING, 'bb') });
-    assert.equal(agent.settings().at(-1)?.verifyKubelets, true);
-    assert.equal((await loadKubeletLatch(store, 'auto')).value, true, 'a restart does not forget it');
-    assert.equal((await loadKubeletLatch(store, 'never')).value, false);
+    assert.equal(agent.settings().at(-1)?.kubeletVerification, KubeletVerification.WITH_RESTART);
+    const after = async (mode: VerifyKubelets) =>
+      (await loadKubeletLatch({ store, clock, mode, nodes: undefined })).value;
+    assert.equal(await after('auto'), KubeletVerification.WITH_RESTART, 'a restart does not forget it');
+    assert.equal(await after('always'), KubeletVerification.AT_ONCE);
+    assert.equal(await after('never'), KubeletVerification.UNSPECIFIED);
   });
 
   it('decides nothing of all kubelets while a node is there whose agent has not looked at it yet', async (test) => {
@@ -143,12 +146,12 @@ describe('session', () => {
     await cp2.hello();
     await w1.say({ case: 'report', value: kubelet(ComponentState.VERIFIED, 'aa') });
     await w1.say({ case: 'survey', value: { components: [Component.KUBELET] } });
-    assert.equal(w1.settings().at(-1)?.verifyKubelets, false);
+    assert.equal(w1.settings().at(-1)?.kubeletVerification, KubeletVerification.UNSPECIFIED);
     await cp2.say({ case: 'report', value: { component: Component.KUBELET, state: ComponentState.PENDING } });
     await cp2.say({ case: 'survey', value: { components: [Component.KUBELET] } });
-    assert.equal(w1.settings().at(-1)?.verifyKubelets, false);
+    assert.equal(w1.settings().at(-1)?.kubeletVerification, KubeletVerification.UNSPECIFIED);
     await cp2.say({ case: 'survey', value: {} });
-    assert.equal(w1.settings().at(-1)?.verifyKubelets, true);
+    assert.equal(w1.settings().at(-1)?.kubeletVerification, KubeletVerification.WITH_RESTART);
   });
 
   it('forgets what a survey does not name, durably, and tells the change of roots', async (test) => {

@@ -32,8 +32,8 @@ export async function begin(test: TestContext) {
   }
   const fleet = await FleetState.load(store, clock);
   const cluster = { name: 'c', apiEndpoint: 'api:6443', serviceAddress: '10.96.0.1', dnsDomain: 'cluster.local' };
-  const latch = await loadKubeletLatch(store, 'auto');
-  const trust = () => ({ generation: 0n, issuesEtcdLeaves: true });
+  const latch = await loadKubeletLatch({ store, clock, mode: 'auto', nodes: undefined });
+  const trust = () => ({ generation: 0n, issuesEtcdLeaves: true, kubeletsCanComeFirst: true });
   const sessions = new Sessions({ store, clock, fleet, latch, trust, config: { heartbeatMs: HEARTBEAT_MS, cluster } });
   const presence = createPresence({ store, clock, sessions, heartbeatMs: HEARTBEAT_MS });
   const renewed: string[] = [];

@@ -138,15 +138,22 @@ export class Sessions {
   async #push(): Promise<void> {
     const { store, fleet, latch, config, clock } = this.#deps;
     const components = fleet.components((node) => this.isOnline(node));
-    // a node that is being looked at may have a kubelet that nobody has heard of
-    if ([...this.#live.values()].every((live) => live.surveyed !== undefined)) await latch.update(components);
     const rollout = await store.getRollout();
+    const trust = this.#deps.trust();
+    await latch.update({
+      components,
+      nodes: (await store.listNodes()).filter(({ revoked }) => !revoked),
+      leftOut: rollout.leftOut,
+      isSurveyed: (node) => this.#live.get(node)?.surveyed !== undefined,
+      isComplete: [...this.#live.values()].every((live) => live.surveyed !== undefined),
+      kubeletsCanComeFirst: trust.kubeletsCanComeFirst,
+    });
     const etcd = components.filter((row) => row.component === 'etcd'); // of the rest nothing depends on the node
     for (const live of this.#live.values()) {
       if (!live.ready) continue;
       const settings = computeSettings({
         ...{ config, node: live.node, etcd, rollout },
-        ...{ verifyKubelets: latch.value, trust: this.#deps.trust() },
+        ...{ kubeletVerification: latch.value, trust },
       });
       const text = Buffer.from(toBinary(SettingsSchema, create(SettingsSchema, settings))).toString('base64');
       if (text === live.sent) continue;

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { type Component, type ComponentState, componentStates, components } from '../../common/names/names.ts';
-import { EtcdStep } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import { EtcdStep, KubeletVerification } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { ComponentStatusSchema, NodeRole } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
-import { allKubeletsVerified, computeSettings, etcdStepOf, type SettingsInput } from './settings.ts';
+import { computeSettings, etcdStepOf, type SettingsInput } from './settings.ts';
 
 interface Member {
   prepared?: boolean;
@@ -62,21 +62,6 @@ describe('etcd step', () => {
   }
 });
 
-describe('verification of kubelets', () => {
-  const rows: [string, ComponentState[], boolean][] = [
-    ['no kubelet', [], false],
-    ['one that is verified', ['verified'], true],
-    ['one of two verified', ['verified', 'pending'], false],
-    ['a degraded one', ['verified', 'degraded'], false],
-  ];
-  for (const [what, states, all] of rows) {
-    it(`is ${all ? 'wanted' : 'not wanted yet'} with ${what}`, () => {
-      const kubelets = states.map((state, at) => row(`n${at}`, 'kubelet', state));
-      assert.equal(allKubeletsVerified([...kubelets, row('n0', 'etcd', 'failed')]), all);
-    });
-  }
-});
-
 describe('settings', () => {
   const cluster = { name: 'c', apiEndpoint: 'api:6443', serviceAddress: '10.96.0.1', dnsDomain: 'cluster.local' };
   const input: SettingsInput = {
@@ -84,8 +69,8 @@ describe('settings', () => {
     node: { name: 'w1', role: 'worker', addresses: ['10.0.0.2'] },
     etcd: [],
     rollout: { paused: true, reason: 'x', node: '', pausedAtMs: 0, retryGeneration: 3, leftOut: [] },
-    verifyKubelets: true,
-    trust: { generation: 7n, issuesEtcdLeaves: true },
+    kubeletVerification: KubeletVerification.WITH_RESTART,
+    trust: { generation: 7n, issuesEtcdLeaves: true, kubeletsCanComeFirst: true },
   };
 
   it('say what the node is, what the cluster is and how the rollout stands', () => {
@@ -93,7 +78,10 @@ describe('settings', () => {
     assert.equal(settings.trustGeneration, 7n);
     assert.equal(settings.role, NodeRole.WORKER);
     assert.equal(settings.cluster?.apiEndpoint, 'api:6443');
-    assert.deepEqual([settings.rolloutPaused, settings.retryGeneration, settings.verifyKubelets], [true, 3n, true]);
+    assert.deepEqual(
+      [settings.rolloutPaused, settings.retryGeneration, settings.kubeletVerification],
+      [true, 3n, KubeletVerification.WITH_RESTART],
+    );
     assert.deepEqual(settings.heartbeatInterval?.seconds, 10n);
   });
 
@@ -115,8 +103,8 @@ describe('an etcd whose CA is not ours yet', () => {
       node: { name: 'a', role: 'control-plane', addresses: ['10.0.0.2'] },
       etcd: fleet({ a: member }),
       rollout: { paused: false, reason: '', node: '', pausedAtMs: 0, retryGeneration: 0, leftOut: [] },
-      verifyKubelets: false,
-      trust: { generation: 1n, issuesEtcdLeaves },
+      kubeletVerification: KubeletVerification.UNSPECIFIED,
+      trust: { generation: 1n, issuesEtcdLeaves, kubeletsCanComeFirst: false },
     }).etcdStep;
 
   it('goes no further than to trust, since there is no leaf to serve', () => {

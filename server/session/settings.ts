@@ -2,7 +2,12 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { type Role, roles } from '../../common/names/names.ts';
-import { ClusterSettingsSchema, EtcdStep, type SettingsSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import {
+  ClusterSettingsSchema,
+  EtcdStep,
+  type KubeletVerification,
+  type SettingsSchema,
+} from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
 import type { RolloutRecord } from '../store/store.ts';
 
@@ -19,8 +24,7 @@ export interface SettingsInput {
   /** The etcd members of the fleet. */
   etcd: readonly FleetComponent[];
   rollout: RolloutRecord;
-  /** Whether API servers shall verify kubelets. */
-  verifyKubelets: boolean;
+  kubeletVerification: KubeletVerification;
   trust: TrustSettings;
 }
 
@@ -30,6 +34,8 @@ export interface TrustSettings {
   generation: bigint;
   /** False while the CA in use for etcd is one whose key the server does not have. */
   issuesEtcdLeaves: boolean;
+  /** See FleetOfKubelets. */
+  kubeletsCanComeFirst: boolean;
 }
 
 /** Settings without generation and time, which change with every message. */
@@ -40,7 +46,7 @@ export function computeSettings(input: SettingsInput): MessageInitShape<typeof S
     cluster: create(ClusterSettingsSchema, config.cluster),
     role: roles.toNumber(node.role),
     addresses: [...node.addresses],
-    verifyKubelets: input.verifyKubelets,
+    kubeletVerification: input.kubeletVerification,
     etcdStep: etcdStepFor(input),
     rolloutPaused: rollout.paused || rollout.leftOut.includes(node.name),
     retryGeneration: BigInt(rollout.retryGeneration),
@@ -52,12 +58,6 @@ export function computeSettings(input: SettingsInput): MessageInitShape<typeof S
 function etcdStepFor({ node, etcd, trust }: SettingsInput): EtcdStep {
   const step = etcdStepOf(node.name, etcd);
   return step === EtcdStep.ENFORCE && !trust.issuesEtcdLeaves ? EtcdStep.PREPARE : step;
-}
-
-/** True when there are kubelets and each of them serves a certificate of ours, proved. */
-export function allKubeletsVerified(components: readonly FleetComponent[]): boolean {
-  const kubelets = components.filter((row) => row.component === 'kubelet');
-  return kubelets.length > 0 && kubelets.every((row) => row.state === 'verified');
 }
 
 /**

@@ -13,7 +13,7 @@ import type { ProbeReport } from '../lab/probe-clients.ts';
 import { assertServed, probeTable, startProbers } from '../lab/probers.ts';
 import { assertStillGood, type Published, readPublished } from '../lab/published.ts';
 import type { LabSteps } from '../lab/steps.ts';
-import { assertNothingLeft, assertVerified } from './verified.ts';
+import { assertNothingLeft, assertRestartedOnce, assertVerified } from './verified.ts';
 
 /** Longer than the slowest: an API server that waits for its permit, restarts and is watched by its peers. */
 const VERIFIED_MS = 420_000;
@@ -61,7 +61,7 @@ export function adoptionTests(
   more: MoreTests = {},
 ): void {
   describe(`adopting ${name}`, () => {
-    const { fleet, say, prepare, step } = stepsOnCluster(start);
+    const { fleet, say, prepare, step } = stepsOnCluster(start, { adopt: PKI, allJoin: true });
     const joined = new Set<string>();
     const adoption: Adoption = { fleet, step, joined };
     /** Files before anything of ours was there, by host. */
@@ -93,6 +93,8 @@ export function adoptionTests(
           if (!joined.has(host.name)) await joinNode(cluster.controlPlane, host, { role });
         }
         await assertVerified(cluster, view, VERIFIED_MS, say);
+        // etcd and the kubelet may have been changed before, by tests of faults
+        await assertRestartedOnce(cluster, view, (component) => component === 'kube-apiserver');
         assert.match(await nodesOf(cluster), / Ready /);
       } finally {
         report = await probers.stop();

@@ -49,8 +49,8 @@ describe('certificates that live ten minutes', () => {
   });
 
   /**
-   * No change is left to be made, and every component is VERIFIED. The last kubelet to be changed makes the API server verify kubelets,
-   * which changes it once more: between the two looks its plan may open again, so that both are taken twice.
+   * No change is left to be made, and every component is VERIFIED. Between the two looks a plan may open again, so that both are
+   * taken twice.
    */
   async function settled(): Promise<void> {
     const { cluster, view } = fleet();

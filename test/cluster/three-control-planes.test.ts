@@ -13,7 +13,7 @@ import { FleetSteps } from '../lab/fleet-steps.ts';
 import type { ProbeReport } from '../lab/probe-clients.ts';
 import { assertNeverRefused, notReached, probeTable, startProbers } from '../lab/probers.ts';
 import { PHASES, RootChange } from '../lab/root-change.ts';
-import { assertNewCaAlone, assertNothingLeft, assertVerified } from './verified.ts';
+import { assertNewCaAlone, assertNothingLeft, assertRestartedOnce, assertVerified } from './verified.ts';
 
 /** Sixteen components one after another, half a minute each and more on a busy machine. */
 const ADOPTED_MS = 900_000;
@@ -22,7 +22,10 @@ const PHASE_MS = 1_200_000;
 const SETTLED_MS = 240_000;
 
 describe('three control planes behind one address', () => {
-  const { fleet, say, prepare, step, atEnd } = stepsOnCluster(startThreeControlPlanes);
+  const { fleet, say, prepare, step, atEnd } = stepsOnCluster(startThreeControlPlanes, {
+    adopt: '/etc/kubernetes/pki',
+    allJoin: true,
+  });
   let steps: FleetSteps;
   let probers: Beside<ProbeReport> | undefined;
   atEnd(() => probers?.stop().catch(() => undefined));
@@ -70,7 +73,8 @@ describe('three control planes behind one address', () => {
   }
 
   const adopted = async () => {
-    const { hosts, controlPlane, components } = fleet().cluster;
+    const { cluster, view } = fleet();
+    const { hosts, controlPlane, components } = cluster;
     await probedThrough(async () => {
       for (const { host, role } of hosts) {
         await joinNode(controlPlane, host, { role });
@@ -78,6 +82,7 @@ describe('three control planes behind one address', () => {
       }
       await steps.untilVerified(components, ADOPTED_MS);
       await settled();
+      await assertRestartedOnce(cluster, view);
     });
   };
   step('is adopted through that address, and nobody is refused', adopted, { mostMs: ADOPTED_MS * 2 });

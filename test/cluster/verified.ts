@@ -25,6 +25,26 @@ export async function assertVerified(
   }
 }
 
+/**
+ * Asserts that each component was restarted once, whatever it needed: the API server for its certificates, its etcd and the roots of
+ * kubelets together.
+ *
+ * @param only - which of them; all but what does not run
+ */
+export async function assertRestartedOnce(
+  { components }: Cluster,
+  view: FleetView,
+  only = (component: string) => component !== 'admin',
+): Promise<void> {
+  const restarts: Record<string, number> = {};
+  for (const [node, all] of Object.entries(components)) {
+    for (const component of all.filter(only)) {
+      restarts[`${node} ${component}`] = (await view.component(node, component))?.restarts ?? 0;
+    }
+  }
+  assert.deepEqual(restarts, Object.fromEntries(Object.keys(restarts).map((name) => [name, 1])));
+}
+
 /** Asserts that `plan` finds nothing to do on any host. */
 export async function assertNothingLeft({ hosts }: Cluster): Promise<void> {
   for (const { host } of hosts) {

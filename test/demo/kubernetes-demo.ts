@@ -15,6 +15,7 @@ export async function runKubernetesDemo(lab: Lab, say: (text: string) => void): 
     cluster: 'demo',
     apiEndpoint: endpoint,
     adopt: '/etc/kubernetes/pki',
+    nodes: 2,
   });
   console.log(printed.replace(/^/gm, '        '));
   say('joining w1');

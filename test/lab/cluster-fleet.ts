@@ -15,6 +15,12 @@ export interface ClusterFleet<C extends Cluster> {
   view: FleetView;
 }
 
+/** How the CA server of a cluster begins. */
+export interface ClusterServer extends Partial<ServerOptions> {
+  /** All hosts will join at once, and the server is told how many there are. */
+  allJoin?: true;
+}
+
 /** Declares the preparation and the steps of one suite. */
 export interface ClusterSteps<C extends Cluster> extends Omit<LabSteps, 'lab'> {
   /** It is there from the first step on. */
@@ -29,7 +35,7 @@ export interface ClusterSteps<C extends Cluster> extends Omit<LabSteps, 'lab'> {
  */
 export function stepsOnCluster<C extends Cluster>(
   start: (lab: Lab, say: (text: string) => void) => Promise<C>,
-  server: Partial<ServerOptions> = { adopt: '/etc/kubernetes/pki' },
+  { allJoin, ...server }: ClusterServer = { adopt: '/etc/kubernetes/pki' },
 ): ClusterSteps<C> {
   const { lab, ...steps } = stepsOnLab();
   let fleet: ClusterFleet<C> | undefined;
@@ -38,8 +44,9 @@ export function stepsOnCluster<C extends Cluster>(
     await makeKubernetes(steps.say);
     const cluster = await start(lab(), steps.say);
     steps.say('the cluster runs');
-    const { controlPlane, endpoint } = cluster;
-    await startServer(controlPlane, { cluster: 'lab', apiEndpoint: endpoint, peerWatch: '5s', ...server });
+    const { controlPlane, endpoint, hosts } = cluster;
+    const nodes = allJoin === true ? { nodes: hosts.length } : {};
+    await startServer(controlPlane, { cluster: 'lab', apiEndpoint: endpoint, peerWatch: '5s', ...nodes, ...server });
     const operator = await Operator.of(controlPlane);
     fleet = { lab: lab(), cluster, operator, view: new FleetView(operator) };
   });

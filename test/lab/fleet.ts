@@ -16,6 +16,8 @@ export interface ServerOptions {
   trustOld?: string;
   /** Further settings of server.yaml, YAML. */
   settings?: string;
+  /** How many nodes will join; undefined to say nothing of it. */
+  nodes?: number;
   /** How long peers watch after a change; the default of the product is made for slow leases, tests of etcd need less. */
   peerWatch?: string;
 }
@@ -47,8 +49,9 @@ export async function startServer(host: Host, options: ServerOptions): Promise<s
   await installPackage(host, 'server');
   const adopt = options.adopt === undefined ? '' : ` --adopt ${options.adopt}`;
   const trustOld = options.trustOld === undefined ? '' : ` --trust-old ${options.trustOld}`;
+  const nodes = options.nodes === undefined ? '' : ` --nodes ${options.nodes}`;
   const printed = await host.sh(
-    `kube-mtls-server init --cluster ${options.cluster} --api-endpoint ${options.apiEndpoint} --advertise ${host.ip}${adopt}${trustOld}`,
+    `kube-mtls-server init --cluster ${options.cluster} --api-endpoint ${options.apiEndpoint} --advertise ${host.ip}${adopt}${trustOld}${nodes}`,
   );
   const peers = options.peerWatch === undefined ? '' : `peers: {watch: ${options.peerWatch}}\n`;
   const settings = `${peers}${options.settings ?? ''}`;

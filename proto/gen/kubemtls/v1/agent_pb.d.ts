@@ -358,14 +358,6 @@ export declare type Settings = Message<"kubemtls.v1.Settings"> & {
   addresses: string[];
 
   /**
-   * True once every enrolled kubelet serves a certificate of ours: the API server shall then verify kubelets
-   * (--kubelet-certificate-authority).
-   *
-   * @generated from field: bool verify_kubelets = 7;
-   */
-  verifyKubelets: boolean;
-
-  /**
    * How far etcd members go.
    *
    * @generated from field: kubemtls.v1.EtcdStep etcd_step = 8;
@@ -392,6 +384,13 @@ export declare type Settings = Message<"kubemtls.v1.Settings"> & {
    * @generated from field: uint64 trust_generation = 11;
    */
   trustGeneration: bigint;
+
+  /**
+   * Whether API servers verify kubelets (--kubelet-certificate-authority).
+   *
+   * @generated from field: kubemtls.v1.KubeletVerification kubelet_verification = 12;
+   */
+  kubeletVerification: KubeletVerification;
 };
 
 /**
@@ -736,6 +735,46 @@ export declare type CheckPeersResponse = Message<"kubemtls.v1.CheckPeersResponse
  * Use `create(CheckPeersResponseSchema)` to create a new message.
  */
 export declare const CheckPeersResponseSchema: GenMessage<CheckPeersResponse>;
+
+/**
+ * Whether API servers verify the certificates of kubelets, and what that may cost.
+ *
+ * @generated from enum kubemtls.v1.KubeletVerification
+ */
+export enum KubeletVerification {
+  /**
+   * An API server that does not verify them goes on so.
+   *
+   * @generated from enum value: KUBELET_VERIFICATION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The nodes' kubelets come first: changes that restart API servers wait, so that one restart does for both.
+   *
+   * @generated from enum value: KUBELET_VERIFICATION_AWAIT_KUBELETS = 1;
+   */
+  AWAIT_KUBELETS = 1,
+
+  /**
+   * With the next change that restarts the API server anyway.
+   *
+   * @generated from enum value: KUBELET_VERIFICATION_WITH_RESTART = 2;
+   */
+  WITH_RESTART = 2,
+
+  /**
+   * At once: a reason to restart the API server.
+   *
+   * @generated from enum value: KUBELET_VERIFICATION_AT_ONCE = 3;
+   */
+  AT_ONCE = 3,
+}
+
+/**
+ * Describes the enum kubemtls.v1.KubeletVerification.
+ */
+export declare const KubeletVerificationSchema: GenEnum<KubeletVerification>;
 
 /**
  * How far etcd's migration to mutual TLS has come for the whole fleet, so that no member is ever alone with a scheme.

@@ -7,7 +7,7 @@ import type { Detected } from '../detect/detected.ts';
 import { checkHandshake } from './check-handshake.ts';
 import { detectedApiserver, detectedEtcd, detectedKubelet, detectedManager } from './detected-for-tests.ts';
 import type { Expectation } from './expectation.ts';
-import { noPatience } from './patience.ts';
+import { noPatience } from './no-patience-for-tests.ts';
 import { folderOf, serveTls, type TestAuthority, type TestLeaf, testAuthority } from './pki-for-tests.ts';
 import { probe } from './probe.ts';
 

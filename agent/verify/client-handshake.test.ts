@@ -9,7 +9,7 @@ import { checkCluster } from './check-cluster.ts';
 import { checkHandshake } from './check-handshake.ts';
 import { detectedAdmin, detectedProxy } from './detected-for-tests.ts';
 import type { Expectation } from './expectation.ts';
-import { noPatience } from './patience.ts';
+import { noPatience } from './no-patience-for-tests.ts';
 import {
   folderOf,
   kubeconfigText,

@@ -4,7 +4,7 @@ import { FakeClock } from '../../common/time/fake-clock.ts';
 import type { Detected } from '../detect/detected.ts';
 import { checkCluster } from './check-cluster.ts';
 import type { Expectation } from './expectation.ts';
-import { noPatience } from './patience.ts';
+import { noPatience } from './no-patience-for-tests.ts';
 import { folderOf, type TestAuthority, type TestLeaf, testAuthority } from './pki-for-tests.ts';
 import type { Probe, ProbeOutcome } from './probe.ts';
 

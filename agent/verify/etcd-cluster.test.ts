@@ -6,7 +6,7 @@ import { FakeClock } from '../../common/time/fake-clock.ts';
 import { checkCluster } from './check-cluster.ts';
 import { type Answers, answered, clusterChecks, fakeProbe } from './cluster-for-tests.ts';
 import { detectedEtcd } from './detected-for-tests.ts';
-import { noPatience } from './patience.ts';
+import { noPatience } from './no-patience-for-tests.ts';
 import { folderOf, testAuthority } from './pki-for-tests.ts';
 import type { Probe } from './probe.ts';
 

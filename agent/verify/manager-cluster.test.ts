@@ -8,7 +8,7 @@ import { systemClock } from '../../common/time/clock.ts';
 import { checkCluster } from './check-cluster.ts';
 import { detectedManager } from './detected-for-tests.ts';
 import type { Expectation } from './expectation.ts';
-import { noPatience } from './patience.ts';
+import { noPatience } from './no-patience-for-tests.ts';
 import {
   folderOf,
   kubeconfigText,

@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import type { Component } from '../../common/names/names.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
 import type { CheckOutcome } from './checks.ts';
-import { noPatience, type Patience, READINESS_MS, retryUntilGood, TAKE_UP_MS } from './patience.ts';
+import { noPatience } from './no-patience-for-tests.ts';
+import { type Patience, READINESS_MS, retryUntilGood, TAKE_UP_MS } from './patience.ts';
 
 const signal = new AbortController().signal;
 

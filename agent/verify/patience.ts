@@ -47,9 +47,6 @@ export interface Silence {
   spentMs: number;
 }
 
-/** One attempt and no more. */
-export const noPatience: Patience = { untilMs: 0, hopeless: () => Promise.resolve(true) };
-
 /**
  * Attempts at least once, and again while the outcome is 'failed'. The time in which another server did not answer does not count.
  *

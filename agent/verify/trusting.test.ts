@@ -6,7 +6,7 @@ import { systemClock } from '../../common/time/clock.ts';
 import type { Detected } from '../detect/detected.ts';
 import { checkHandshake } from './check-handshake.ts';
 import { detectedApiserver, detectedEtcd, detectedKubelet, detectedManager } from './detected-for-tests.ts';
-import { noPatience } from './patience.ts';
+import { noPatience } from './no-patience-for-tests.ts';
 import { folderOf, serveTls, type TestAuthority, type TestLeaf, testAuthority } from './pki-for-tests.ts';
 import { probe } from './probe.ts';
 

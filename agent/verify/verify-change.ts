@@ -10,7 +10,7 @@ import { checkHandshake, type LiveDeps } from './check-handshake.ts';
 import { checkUnit, SETTLE_MS, type UnitDeps } from './check-unit.ts';
 import type { CheckOutcome } from './checks.ts';
 import type { Expectation } from './expectation.ts';
-import { noPatience, type Patience, READINESS_MS, type Silence, TAKE_UP_MS, UNANSWERED_MS } from './patience.ts';
+import { type Patience, READINESS_MS, type Silence, TAKE_UP_MS, UNANSWERED_MS } from './patience.ts';
 import { awaitSuccessor, MOST_SUCCESSORS } from './successor.ts';
 
 /** What verification needs. */
@@ -56,7 +56,7 @@ export async function verifyComponent(
 }
 
 /**
- * Verifies, and waits for the component to become ready as long as READINESS_MS allows, or to take new files up as long as
+ * Verifies while it watches that the process stays up, and waits for the component to become ready as long as READINESS_MS allows, or to take new files up as long as
  * TAKE_UP_MS allows. It ends sooner when the process is gone.
  */
 async function verifyProcess(
@@ -69,20 +69,24 @@ async function verifyProcess(
   const { clock } = deps;
   const guard = (kind: CheckKind, check: () => Promise<CheckOutcome>) => failedWhenThrown(deps, kind, check);
 
-  const settled = await guard('unit', () => checkUnit(deps, restarted, SETTLE_MS, signal));
-  const patience: Patience =
-    settled.result === 'failed'
-      ? noPatience
-      : {
-          // what an earlier process waited is not this one's time
-          untilMs: clock.nowMs() + patienceMs(restarted) - silence.spentMs,
-          silence,
-          hopeless: async () => (await guard('unit', () => checkUnit(deps, restarted, 0, signal))).result === 'failed',
-        };
+  let hasFallen = false;
+  const settling = guard('unit', () => checkUnit(deps, restarted, SETTLE_MS, signal)).then((outcome) => {
+    hasFallen = outcome.result === 'failed';
+    return outcome;
+  });
+  settling.catch(() => undefined); // awaited below, unless another check throws before
+  const patience: Patience = {
+    // what an earlier process waited is not this one's time
+    untilMs: clock.nowMs() + SETTLE_MS + patienceMs(restarted) - silence.spentMs,
+    silence,
+    hopeless: async () =>
+      hasFallen || (await guard('unit', () => checkUnit(deps, restarted, 0, signal))).result === 'failed',
+  };
   const handshake = await guard('handshake', () => checkHandshake(deps, expectation, patience, signal));
   const cluster = await guard('cluster', () =>
     checkCluster(deps, expectation, restarted.startedAtMs, patience, signal),
   );
+  const settled = await settling;
   const after = await guard('unit', () => checkUnit(deps, restarted, 0, signal));
   const journal = await guard('journal', () => deps.judgeJournal(expectation, restarted, signal));
   return [settled.result === 'failed' ? settled : after, journal, handshake, cluster];

@@ -8,7 +8,7 @@ import { checkHandshake } from '../../agent/verify/check-handshake.ts';
 import { detectedApiserver } from '../../agent/verify/detected-for-tests.ts';
 import { type EtcdAccess, etcdHealth, listMembers, updateMember } from '../../agent/verify/etcd-members.ts';
 import type { Expectation } from '../../agent/verify/expectation.ts';
-import { noPatience } from '../../agent/verify/patience.ts';
+import { noPatience } from '../../agent/verify/no-patience-for-tests.ts';
 import { probeAsPeer } from '../../agent/verify/peer-probe.ts';
 import { folderOf, type TestAuthority, type TestLeaf, testAuthority } from '../../agent/verify/pki-for-tests.ts';
 import { probe } from '../../agent/verify/probe.ts';

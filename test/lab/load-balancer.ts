@@ -1,8 +1,11 @@
 /** HAProxy in front of the API servers of a cluster: a program of this machine in the network of a host that runs nothing else. */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { runCommand } from '../../common/run/command.ts';
 import { installPackages } from './debian-packages.ts';
 import type { Host } from './host.ts';
@@ -22,21 +25,39 @@ export class LoadBalancer {
   readonly endpoint: string;
   readonly #socket: string;
 
-  private constructor(endpoint: string, socket: string) {
+  readonly #start: () => ChildProcess;
+  #child: ChildProcess;
+
+  private constructor(endpoint: string, socket: string, start: () => ChildProcess) {
     this.endpoint = endpoint;
     this.#socket = socket;
+    this.#start = start;
+    this.#child = start();
   }
 
   /** Starts it; it ends with the host, and with this process. Which API server is up and which is down it tells as an error output. */
   static async start(host: Host, backends: readonly Host[]): Promise<LoadBalancer> {
     const file = (name: string) => join(host.folder, name);
     await writeFile(file('haproxy.cfg'), configuration(host, backends, file('haproxy.sock')));
-    const child = host.spawnBeside(['haproxy', '-db', '-f', file('haproxy.cfg')]);
-    child.stdin?.end();
-    child.stdout?.resume();
+    const start = () => {
+      const child = host.spawnBeside(['haproxy', '-db', '-f', file('haproxy.cfg')]);
+      child.stdin?.end();
+      child.stdout?.resume();
+      return child;
+    };
+    const balancer = new LoadBalancer(`${host.ip}:6443`, file('haproxy.sock'), start);
     const isOpen = async () => (await host.run(['bash', '-c', `exec 3<>/dev/tcp/${host.ip}/6443`])).code === 0;
     await host.until('HAProxy to listen', isOpen, 10_000);
-    return new LoadBalancer(`${host.ip}:6443`, file('haproxy.sock'));
+    return balancer;
+  }
+
+  /** Kills it, and starts it again after so long; what it had counted is gone. */
+  async beAway(ms: number): Promise<void> {
+    const ended = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await ended;
+    await delay(ms);
+    this.#child = this.#start();
   }
 
   /** Connections dealt to each API server so far, by host name. */

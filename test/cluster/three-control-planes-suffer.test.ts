@@ -1,0 +1,161 @@
+/**
+ * A cluster of three control planes behind one address, whose CAs are being changed, all three at once, meets what clusters meet: a control
+ * plane loses its power in the middle of its change, the etcd that leads is killed, the load balancer is away. Then the operator takes the
+ * change back. Clients of every kind call meanwhile.
+ */
+import assert from 'node:assert/strict';
+import { describe } from 'node:test';
+import type { Component } from '../../common/names/names.ts';
+import { untilRecovered } from '../lab/agent-deaths.ts';
+import type { Beside } from '../lab/beside.ts';
+import { stepsOnCluster } from '../lab/cluster-fleet.ts';
+import { startThreeControlPlanes } from '../lab/clusters.ts';
+import { joinNode } from '../lab/fleet.ts';
+import { FleetSteps } from '../lab/fleet-steps.ts';
+import type { Host } from '../lab/host.ts';
+import type { ProbeReport } from '../lab/probe-clients.ts';
+import { assertNeverRefused, notReached, probeTable, startProbers } from '../lab/probers.ts';
+import { RootChange } from '../lab/root-change.ts';
+import { assertNothingLeft, assertVerified } from './verified.ts';
+
+const ADOPTED_MS = 900_000;
+const PHASE_MS = 1_200_000;
+const SETTLED_MS = 240_000;
+const BALANCER_AWAY_MS = 30_000;
+const STEP_MS = 1_800_000;
+const PKI = '/etc/kube-mtls/pki';
+const CLIENT = ['--cacert', '--cert', '--key'].map((flag, at) => {
+  const file = ['client-ca.crt', 'healthcheck-client.crt', 'healthcheck-client.key'][at];
+  return `${flag} ${PKI}/etcd/current/${file}`;
+});
+const STATUS = `curl -sS -m 5 ${CLIENT.join(' ')} -d '{}' https://127.0.0.1:2379/v3/maintenance/status`;
+/** Every root that a control plane has in use. */
+const ROOTS = `cat ${PKI}/{etcd,kube-apiserver,kube-controller-manager,kube-scheduler}/current/*-ca.crt`;
+
+describe('three control planes behind one address that suffer', () => {
+  const { fleet, say, prepare, step, atEnd } = stepsOnCluster(startThreeControlPlanes, {
+    adopt: '/etc/kubernetes/pki',
+    allJoin: true,
+  });
+  let steps: FleetSteps;
+  let change: RootChange;
+  let probers: Beside<ProbeReport> | undefined;
+  atEnd(() => probers?.stop().catch(() => undefined));
+  /** What each control plane trusted before. */
+  const before = new Map<string, string>();
+
+  const controlPlanes = () => fleet().cluster.hosts.filter(({ role }) => role === 'control-plane');
+  const notice = async () => void (await steps.unfinished(fleet().cluster.components));
+
+  prepare(async () => {
+    const { cluster, operator } = fleet();
+    steps = new FleetSteps(operator, say);
+    change = new RootChange(operator, say);
+    for (const { host, role } of cluster.hosts) await joinNode(cluster.controlPlane, host, { role });
+    await steps.untilVerified(cluster.components, ADOPTED_MS);
+    await settled();
+    for (const { host } of controlPlanes()) before.set(host.name, await host.sh(ROOTS));
+  });
+
+  async function settled(): Promise<void> {
+    const { cluster, view } = fleet();
+    await steps.untilVerified(cluster.components, SETTLED_MS);
+    for (const { host } of cluster.hosts) {
+      const hasNoPlan = async () => (await host.run(['kube-mtls-agent', 'plan'])).code === 0;
+      await host.until('nothing to be left to do', hasNoPlan, SETTLED_MS);
+    }
+    await assertNothingLeft(cluster);
+    await assertVerified(cluster, view, SETTLED_MS, say);
+  }
+
+  /** Nobody is refused while this goes on. */
+  async function probedThrough(act: () => Promise<void>): Promise<void> {
+    probers = startProbers(fleet().cluster);
+    try {
+      await act();
+    } finally {
+      const report = await probers.stop();
+      probers = undefined;
+      console.log(notReached(report).join('\n'));
+      console.log(probeTable(report));
+      assertNeverRefused(report, 100);
+    }
+  }
+
+  async function untilState(node: string, component: Component, states: readonly string[]): Promise<void> {
+    await fleet().view.until(node, component, states, PHASE_MS);
+  }
+
+  async function assertNothingPaused(): Promise<void> {
+    const { rollout } = JSON.parse(await fleet().operator.call('RolloutService/GetRollout'));
+    assert.equal(rollout?.paused ?? false, false, JSON.stringify(rollout));
+  }
+
+  /** The control plane whose etcd leads. */
+  async function leader(): Promise<Host> {
+    for (const { host } of controlPlanes()) {
+      const { leader: id, header } = JSON.parse(await host.sh(STATUS));
+      if (id !== undefined && id === header?.member_id) return host;
+    }
+    return assert.fail('no etcd leads');
+  }
+
+  const powerCut = async () => {
+    const { lab, cluster } = fleet();
+    await probedThrough(async () => {
+      await change.begin(cluster.controlPlane);
+      await untilState('cp3', 'kube-apiserver', ['APPLYING', 'VERIFYING']);
+      const entry = cluster.hosts.find(({ host }) => host.name === 'cp3') ?? assert.fail();
+      entry.host = await lab.cutPower('cp3');
+      await untilRecovered(entry.host);
+      await untilState('cp3', 'kube-apiserver', ['VERIFIED']);
+      await assertNothingPaused();
+    });
+  };
+  step('a control plane that loses its power in its change ends it as all-new or all-old', powerCut, {
+    mostMs: STEP_MS,
+  });
+
+  const leaderKilled = async () => {
+    await probedThrough(async () => {
+      const host = await leader();
+      await host.sh('systemctl kill -s KILL etcd');
+      say(`the etcd of ${host.name}, which led, was killed`);
+      await host.until('it to be back', async () => (await host.run(['bash', '-c', STATUS])).code === 0);
+      say(`the etcd of ${(await leader()).name} leads`);
+      await assertNothingPaused();
+    });
+  };
+  step('the etcd that leads is killed', leaderKilled, { mostMs: STEP_MS });
+
+  const balancerAway = async () => {
+    await fleet().cluster.balancer.beAway(BALANCER_AWAY_MS);
+    say(`the load balancer was away for ${BALANCER_AWAY_MS / 1000} s`);
+    await change.advance('TRUST', PHASE_MS, notice);
+    await assertNothingPaused();
+  };
+  step('the load balancer is away, and the phase trust comes to its end', balancerAway, { mostMs: STEP_MS });
+
+  const takenBack = async () => {
+    const { cluster } = fleet();
+    const cp1 = cluster.controlPlane;
+    await probedThrough(async () => {
+      await untilState('cp1', 'kube-apiserver', ['APPLYING', 'VERIFYING']);
+      say((await cp1.sh('kube-mtls authority abort')).trim());
+      const again = async () => {
+        await notice();
+        return (await cp1.run(['kube-mtls', 'authority', 'abort'])).code === 0;
+      };
+      await cp1.until('every certificate to come from the old CAs', again, PHASE_MS);
+      await change.untilEnded(PHASE_MS, notice);
+      await settled();
+    });
+    await assertNothingPaused();
+    for (const { host } of controlPlanes()) {
+      assert.equal(await host.sh(ROOTS), before.get(host.name), `${host.name} trusts something else`);
+    }
+  };
+  step('the change is taken back from reissue, and everybody trusts what was trusted before', takenBack, {
+    mostMs: STEP_MS * 2,
+  });
+});

@@ -78,9 +78,7 @@ function serverReferences(detected: DetectedApiserver | DetectedManager): Certif
   }));
   const served = servedPath(detected, flags);
   const found =
-    served?.setting === 'cert-dir'
-      ? [{ consumer: `${component} --cert-dir`, path: served.path, optional: true }]
-      : [];
+    served?.setting === 'cert-dir' ? [{ consumer: `${component} --cert-dir`, path: served.path, optional: true }] : [];
   return [...flagReferences(component, flags, certificateSettings[component]), ...found, ...bySni];
 }
 

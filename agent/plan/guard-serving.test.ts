@@ -110,7 +110,10 @@ describe('guardServing', () => {
         managerKubeconfigs['kube-scheduler'],
         kubeconfigText('system:kube-scheduler', root, undefined),
       );
-      assert.match((await complaints(cluster)).join('\n'), /kube-apiserver \S+: clients would be locked out: --cert-dir/);
+      assert.match(
+        (await complaints(cluster)).join('\n'),
+        /kube-apiserver \S+: clients would be locked out: --cert-dir/,
+      );
     }));
 
   const withoutServing = apiserverCommand.replace(/--tls-cert-file=\S+ --tls-private-key-file=\S+/, '');

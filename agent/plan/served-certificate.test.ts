@@ -23,7 +23,9 @@ const rows: [what: string, odd: Odd, expected: Partial<ServedCertificate>][] = [
   ],
   [
     'names of other kinds',
-    { names: ['email.1=a@b.example', 'URI.1=spiffe://lab/x', 'RID.1=1.2.3.4', 'otherName.1=1.2.3.4;UTF8:x', 'DNS.1=c'] },
+    {
+      names: ['email.1=a@b.example', 'URI.1=spiffe://lab/x', 'RID.1=1.2.3.4', 'otherName.1=1.2.3.4;UTF8:x', 'DNS.1=c'],
+    },
     {
       dnsNames: ['c'],
       otherNames: ['email:a@b.example', 'URI:spiffe://lab/x', 'Registered ID:1.2.3.4', 'othername:<unsupported>'],

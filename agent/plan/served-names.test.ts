@@ -28,7 +28,10 @@ describe('the names of a certificate in use that only OpenSSL and Go read', () =
       const plan = await applyAll(cluster);
       const kept = namesOf(changeOf(plan, 'kube-apiserver'));
       assert.ok(kept.includes('lb.example.com') && kept.includes('192.0.2.9'));
-      assert.match(renderPlan(plan), /, without URI:spiffe:\/\/lab\/x, email:a@b\.example of the one that is served now;/);
+      assert.match(
+        renderPlan(plan),
+        /, without URI:spiffe:\/\/lab\/x, email:a@b\.example of the one that is served now;/,
+      );
     }));
 
   it('hold the change up by a DNS name that no certificate of ours can hold', () =>
@@ -79,7 +82,9 @@ describe('a certificate that is found by its default path', () => {
 
   it('is what the cluster signed for a kubelet that asks for it', () =>
     on(
-      FakeCluster.worker({ kubelet: { command: kubeletCommand, config: `${kubeletConfig}serverTLSBootstrap: true\n` } }),
+      FakeCluster.worker({
+        kubelet: { command: kubeletCommand, config: `${kubeletConfig}serverTLSBootstrap: true\n` },
+      }),
       async (cluster) => {
         const { pem } = await cluster.issue('kubernetes', ['w1.example.com'], ['10.77.0.11']);
         await cluster.node.write('/var/lib/kubelet/pki/kubelet-server-current.pem', pem);
@@ -90,8 +95,14 @@ describe('a certificate that is found by its default path', () => {
   it('tells the names of a manager that are not those of its node', () =>
     on(FakeCluster.bareControlPlane(), async (cluster) => {
       await cluster.addManager('kube-scheduler', ' --cert-dir=/pki');
-      await cluster.node.write('/pki/kube-scheduler.crt', (await cluster.issue('kubernetes', ['cp1', 'm.example'], [])).pem);
+      await cluster.node.write(
+        '/pki/kube-scheduler.crt',
+        (await cluster.issue('kubernetes', ['cp1', 'm.example'], [])).pem,
+      );
       const plan = await applyAll(cluster);
-      assert.match(renderPlan(plan), /kube-scheduler-serving for cp1, .*, without m\.example of the one that is served now/);
+      assert.match(
+        renderPlan(plan),
+        /kube-scheduler-serving for cp1, .*, without m\.example of the one that is served now/,
+      );
     }));
 });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { FakeCluster } from './fake-cluster.ts';
+import { FakeCluster, makeAuthority } from './fake-cluster.ts';
 import { apiserverCommand } from './fake-parts.ts';
+import { issueOdd } from './odd-certificate-for-tests.ts';
 import { applyAll, assertDone, changeOf, on } from './plan-for-tests.ts';
 import { renderPlan } from './render-diff.ts';
 
@@ -16,13 +17,15 @@ async function withSni(test: (cluster: FakeCluster) => Promise<void>): Promise<v
   await on(FakeCluster.controlPlane({ apiserver: command }), async (cluster) => {
     await cluster.node.write('/sni/one.crt', (await cluster.issue('kubernetes', ['one.example'], ['192.0.2.1'])).pem);
     await cluster.node.write('/sni/two.crt', (await cluster.issue('kubernetes', ['two.example'], [])).pem);
-    await cluster.node.write('/sni/public.crt', (await cluster.issue('front-proxy', ['www.example.com'], [])).pem);
+    await cluster.node.write(
+      '/sni/public.crt',
+      issueOdd(await makeAuthority('Public CA'), { names: ['DNS.1=www.example.com'] }),
+    );
     await test(cluster);
   });
 }
 
-const textOf = (cluster: FakeCluster) =>
-  cluster.read('/etc/systemd/system/kube-apiserver.service.d/50-kube-mtls.conf');
+const textOf = (cluster: FakeCluster) => cluster.read('/etc/systemd/system/kube-apiserver.service.d/50-kube-mtls.conf');
 const pairsIn = (text: string) => [...text.matchAll(/^ +"?--tls-sni-cert-key[= ]"?([^,]*)/gm)].map(([, path]) => path);
 
 describe('certificates for server names', () => {
@@ -41,7 +44,7 @@ describe('certificates for server names', () => {
         assert.deepEqual(pairsIn(await textOf(cluster)), ['/sni/public.crt']);
         assert.match(
           renderPlan(plan),
-          /note: --tls-sni-cert-key=\/sni\/public\.crt\S* stays: its certificate is of the front-proxy CA/,
+          /note: --tls-sni-cert-key=\/sni\/public\.crt\S* stays: its certificate is of CN=Public CA, which is no CA of ours/,
         );
         for (const phase of ['drop', 'settled'] as const) {
           cluster.setPhase('kubernetes', phase);
@@ -74,7 +77,9 @@ describe('certificates for server names', () => {
       cluster.setPhase('kubernetes', 'reissue');
       assert.match((await cluster.plan()).problems[0]?.message ?? '', /serves metrics\.example by a certificate of/);
       await write('cp1');
-      const [file] = changeOf(await applyAll(cluster), 'kube-scheduler').files.filter(({ path }) => path.endsWith('.conf') && path.includes('50-'));
+      const [file] = changeOf(await applyAll(cluster), 'kube-scheduler').files.filter(
+        ({ path }) => path.endsWith('.conf') && path.includes('50-'),
+      );
       assert.doesNotMatch(file?.after.text.replace(/^#.*$/gm, '') ?? '', /sni/);
     }));
 });

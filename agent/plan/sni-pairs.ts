@@ -58,7 +58,8 @@ function fateOf(value: string, { process }: DetectedApiserver | DetectedManager,
   const named = `--${sniFlag}=${value}`;
   if (path === undefined || certificate === undefined || !sees(process, path)) {
     if (replacing.length === 0) return { stays: '' };
-    const why = typeof file === 'object' && 'unreadable' in file ? file.unreadable : 'there is no such file on the host';
+    const why =
+      typeof file === 'object' && 'unreadable' in file ? file.unreadable : 'there is no such file on the host';
     const problem = `it cannot be told whether the certificate of ${named} is of the CA that is being replaced (${why}): write it there as PEM, or take the value out`;
     return { problem };
   }

@@ -10,22 +10,17 @@ const withoutKey = apiserverCommand.replace(/--service-account-key-file=\S+/, ''
 const withoutPair = withoutKey.replace(/--tls-cert-file=\S+ --tls-private-key-file=\S+/, '');
 const withoutSigner = (command: string) => command.replace(/--service-account-signing-key-file=\S+/, '');
 
-const rows: [what: string, command: string, version: string, files: readonly string[], expected: string | undefined][] = [
-  ['a flag names one', apiserverCommand, '', [], undefined],
-  ['it is the key of the serving certificate', withoutSigner(withoutKey), '1.19.3', [], `${pki}/apiserver.key`],
-  ['the version is not known', withoutKey, '', [], `${pki}/apiserver.key`],
-  ['it signs tokens itself since 1.13, and has no default then', withoutKey, '1.20.2', [], undefined],
-  ['it signs tokens itself before that', withoutKey, '1.12.9', [], `${pki}/apiserver.key`],
+const rows: [what: string, command: string, version: string, files: readonly string[], expected: string | undefined][] =
   [
-    'it is found by --cert-dir',
-    `${withoutPair} --cert-dir=/pki`,
-    '',
-    ['/pki/apiserver.crt'],
-    '/pki/apiserver.key',
-  ],
-  ['there is none in --cert-dir', `${withoutPair} --cert-dir=/pki`, '', [], undefined],
-  ['it makes its pair in memory', `${withoutPair} --cert-dir=`, '', ['/var/run/kubernetes/apiserver.crt'], undefined],
-];
+    ['a flag names one', apiserverCommand, '', [], undefined],
+    ['it is the key of the serving certificate', withoutSigner(withoutKey), '1.19.3', [], `${pki}/apiserver.key`],
+    ['the version is not known', withoutKey, '', [], `${pki}/apiserver.key`],
+    ['it signs tokens itself since 1.13, and has no default then', withoutKey, '1.20.2', [], undefined],
+    ['it signs tokens itself before that', withoutKey, '1.12.9', [], `${pki}/apiserver.key`],
+    ['it is found by --cert-dir', `${withoutPair} --cert-dir=/pki`, '', ['/pki/apiserver.crt'], '/pki/apiserver.key'],
+    ['there is none in --cert-dir', `${withoutPair} --cert-dir=/pki`, '', [], undefined],
+    ['it makes its pair in memory', `${withoutPair} --cert-dir=`, '', ['/var/run/kubernetes/apiserver.crt'], undefined],
+  ];
 
 /** What is said of the API server of a command line. */
 function tokenKeyOf(command: string, version: string, files: readonly string[]) {

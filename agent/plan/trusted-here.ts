@@ -11,16 +11,18 @@ export function isTrustedHere(
   { x509 }: ServedCertificate,
   { detected, trust }: Pick<PlanInput, 'detected' | 'trust'>,
 ): boolean {
-  return detected.components.flatMap((each) => rootsTexts(each, trust)).some((pem) =>
-    (pem.match(BLOCK) ?? []).some((block) => {
-      try {
-        const root = readServed(block).x509;
-        return root.fingerprint256 === x509.fingerprint256 || x509.verify(root.publicKey);
-      } catch {
-        return false; // what is no certificate, or has a key of an unknown kind, signed nothing that is served here
-      }
-    }),
-  );
+  return detected.components
+    .flatMap((each) => rootsTexts(each, trust))
+    .some((pem) =>
+      (pem.match(BLOCK) ?? []).some((block) => {
+        try {
+          const root = readServed(block).x509;
+          return root.fingerprint256 === x509.fingerprint256 || x509.verify(root.publicKey);
+        } catch {
+          return false; // what is no certificate, or has a key of an unknown kind, signed nothing that is served here
+        }
+      }),
+    );
 }
 
 function rootsTexts(detected: Detected, trust: PlanInput['trust']): string[] {

@@ -3,9 +3,9 @@ import { canonicalIp } from '../../common/x509/ip-address.ts';
 import type { DetectedApiserver, DetectedKubelet } from '../detect/detected.ts';
 import { hostAndPort, splitUrls } from './etcd-urls.ts';
 import type { OtherMembers } from './other-members.ts';
-import type { NodeSettings } from './settings.ts';
 import type { ServedCertificate } from './served-certificate.ts';
 import type { ServedNow } from './served-now.ts';
+import type { NodeSettings } from './settings.ts';
 
 /** Names of a certificate. */
 export interface Names {

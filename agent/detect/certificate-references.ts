@@ -1,9 +1,11 @@
 /** Which certificates flags, settings and kubeconfigs refer to. */
 import type { Layout } from '../layout.ts';
 import { certificateSettings, kubeconfigFlags } from './certificate-settings.ts';
-import type { Detected, DetectedManager, SourceFile } from './detected.ts';
+import type { Detected, DetectedApiserver, DetectedManager, SourceFile } from './detected.ts';
 import { lastFlag } from './flags.ts';
 import { parseKubeconfig } from './kubeconfig.ts';
+import { servedPath } from './served-paths.ts';
+import { parseSniPair } from './sni-pair.ts';
 import { below } from './source-file.ts';
 
 /** A certificate by the file that holds it, or embedded in another file. */
@@ -14,6 +16,8 @@ export interface CertificateReference {
   path: string;
   /** Base64 of PEM, for an embedded one. */
   data?: string;
+  /** True for a default path, where it need not be. */
+  optional?: boolean;
 }
 
 type Flags = ReadonlyMap<string, readonly string[]>;
@@ -31,11 +35,11 @@ export function certificateReferences(
         return path === '' ? [] : [{ consumer: `etcd --${name}`, path }];
       });
     case 'kube-apiserver':
-      return serverReferences(component, detected.effectiveFlags);
+      return serverReferences(detected);
     case 'kube-controller-manager':
     case 'kube-scheduler':
       return [
-        ...serverReferences(component, detected.effectiveFlags),
+        ...serverReferences(detected),
         ...detected.kubeconfigs.flatMap((file) => kubeconfigReferences(namerOf(layout, detected, file), file)),
       ];
     case 'kube-proxy':
@@ -65,13 +69,17 @@ export function kubeconfigReferences(consumer: string, file: SourceFile): Certif
   }));
 }
 
-/** --tls-sni-cert-key holds CERT,KEY[:names]; all its values count. */
-function serverReferences(component: 'kube-apiserver' | DetectedManager['component'], flags: Flags) {
+/** Those of flags, of server names, and of the pair that it finds by --cert-dir. */
+function serverReferences(detected: DetectedApiserver | DetectedManager): CertificateReference[] {
+  const { component, effectiveFlags: flags } = detected;
   const bySni = (flags.get('tls-sni-cert-key') ?? []).map((value) => ({
     consumer: `${component} --tls-sni-cert-key`,
-    path: value.replace(/,.*$/s, ''),
+    path: parseSniPair(value)?.certificate ?? value,
   }));
-  return [...flagReferences(component, flags, certificateSettings[component]), ...bySni];
+  const served = servedPath(detected, flags);
+  const found =
+    served?.setting === 'cert-dir' ? [{ consumer: `${component} --cert-dir`, path: served.path, optional: true }] : [];
+  return [...flagReferences(component, flags, certificateSettings[component]), ...found, ...bySni];
 }
 
 /** What names a kubeconfig, once: mostly three flags name the same. */

@@ -6,7 +6,7 @@ import type { Layout } from '../layout.ts';
 import { type CertificateReference, certificateReferences } from './certificate-references.ts';
 import type { Detected, FoundCertificate } from './detected.ts';
 import { kubeletReferences } from './kubelet-references.ts';
-import { below, readSource } from './source-file.ts';
+import { below, readSourceIfAny } from './source-file.ts';
 import { unreferencedFiles } from './unreferenced.ts';
 
 /** What is found is kept and reported; a certificate has some two kilobytes. */
@@ -26,7 +26,10 @@ export async function findCertificates(layout: Layout, components: readonly Dete
     );
   }
   const found: FoundCertificate[] = [];
-  for (const reference of references) found.push(await readReference(layout, reference)); // one after another: each may be large
+  for (const reference of references) {
+    const file = await readReference(layout, reference); // one after another: each may be large
+    if (file.missing !== true || reference.optional !== true) found.push(file);
+  }
   for (const path of await unreferencedFiles(
     layout,
     found.map(({ path }) => path),
@@ -53,8 +56,11 @@ async function readReference(layout: Layout, reference: CertificateReference): P
     if (!absolute) throw new Error('is no absolute path');
     const text =
       reference.data === undefined
-        ? (await readSource(path)).text
+        ? (await readSourceIfAny(path))?.text
         : Buffer.from(reference.data, 'base64').toString('utf8');
+    if (text === undefined) {
+      return { path, consumer, certificatePem: undefined, problem: 'there is no such file', missing: true };
+    }
     const pem = firstCertificate(text);
     if (pem === undefined) throw new Error('holds no PEM certificate');
     if (pem.length > LARGEST_PEM) throw new Error('holds a certificate of more than 64 KiB');

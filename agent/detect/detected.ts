@@ -209,6 +209,8 @@ export interface FoundCertificate {
   certificatePem: string | undefined;
   /** Why it could not be read or parsed, or empty. */
   problem: string;
+  /** True when there is no such file. */
+  missing?: boolean;
 }
 
 /** The whole node. */

@@ -9,6 +9,8 @@ import { mountsOf } from './pod.ts';
 export interface UsedPath {
   by: string;
   path: string;
+  /** True where the container may make the file itself: it matters only where something of the host is mounted. */
+  mayBeMade?: boolean;
 }
 
 /**
@@ -23,7 +25,7 @@ export function refuseHiddenPaths(process: DetectedUnit | DetectedPod, used: rea
   const container = manifest.pod.spec.containers[index];
   const mounts = container === undefined ? [] : mountsOf(manifest, container);
   const place = { path: manifest.file.path, line: manifest.lineAt(['spec', 'containers', index, 'volumeMounts']) };
-  for (const { by, path } of used) {
+  for (const { by, path, mayBeMade = false } of used) {
     if (path === '') continue;
     if (!isAbsolute(path)) throw new NotUnderstood(`${by}=${path} is no absolute path: write it out`, place);
     // the deepest mount counts
@@ -31,6 +33,7 @@ export function refuseHiddenPaths(process: DetectedUnit | DetectedPod, used: rea
       .filter((each) => `${normalize(path)}/`.startsWith(each.path === '/' ? '/' : `${each.path}/`))
       .sort((a, b) => b.path.length - a.path.length);
     if (mount !== undefined && mount.hostPath === mount.path) continue;
+    if (mayBeMade && mount?.hostPath === undefined) continue;
     const from = mount === undefined ? 'is not mounted from the host' : `comes from ${mount.hostPath ?? 'elsewhere'}`;
     throw new NotUnderstood(`${by} names ${path}, which ${from}: mount it from the same path of the host`, place);
   }

@@ -5,6 +5,7 @@ import { apiserverDialect } from './flag-dialects.ts';
 import { flagValues, lastFlag, parseFlags } from './flags.ts';
 import { refuseHiddenPaths } from './hidden-paths.ts';
 import { effectivePlaceOf, loadProcess, type ProcessDeps, placeOf, processVersion } from './load-process.ts';
+import { defaultPair } from './served-paths.ts';
 
 /**
  * Finds the API server.
@@ -16,10 +17,10 @@ export async function detectApiserver(deps: ProcessDeps, signal: AbortSignal): P
   const process = await loadProcess(deps, 'kube-apiserver', signal);
   if (process === undefined) return undefined;
   const flags = flagValues(parseFlags(process.command, apiserverDialect, placeOf(process)));
-  refuseHiddenPaths(
-    process,
-    certificateSettings['kube-apiserver'].map((name) => ({ by: `--${name}`, path: lastFlag(flags, name) ?? '' })),
-  );
+  refuseHiddenPaths(process, [
+    ...certificateSettings['kube-apiserver'].map((name) => ({ by: `--${name}`, path: lastFlag(flags, name) ?? '' })),
+    { by: '--cert-dir', path: defaultPair('kube-apiserver', flags)?.path ?? '', mayBeMade: true },
+  ]);
   return {
     component: 'kube-apiserver',
     process,

@@ -10,6 +10,8 @@ export interface KubeletSettings {
   clientCaFile: string;
   /** True when kubelet renews its client certificate itself, and then uses its own file instead of the kubeconfig's. */
   rotatesClient: boolean;
+  /** True when it serves with a certificate that it had signed by the cluster (serverTLSBootstrap). */
+  bootstrapsServing: boolean;
   /** Folder of static pods. */
   staticPodPath: string;
 }
@@ -36,12 +38,14 @@ export function kubeletSettings(files: readonly SourceFile[]): KubeletSettings {
     const texts = parsed.map(({ file, yaml }) => ({ file, yaml, value: textAt(file, yaml, keys) }));
     return texts.findLast(({ yaml }) => yaml.document.hasIn(keys));
   };
-  const rotating = parsed.findLast(({ yaml }) => yaml.document.hasIn(['rotateCertificates']));
+  const on = (key: string) =>
+    isTrue(parsed.findLast(({ yaml }) => yaml.document.hasIn([key]))?.yaml.document.getIn([key]));
   const pods = text('staticPodPath');
   return {
     tlsCertFile: text('tlsCertFile')?.value ?? '',
     clientCaFile: text('authentication', 'x509', 'clientCAFile')?.value ?? '',
-    rotatesClient: isTrue(rotating?.yaml.document.getIn(['rotateCertificates'])),
+    rotatesClient: on('rotateCertificates'),
+    bootstrapsServing: on('serverTLSBootstrap'),
     // kubelet resolves relative paths from the folder of the file
     staticPodPath: pods === undefined || pods.value === '' ? '' : resolve(dirname(pods.file.path), pods.value),
   };

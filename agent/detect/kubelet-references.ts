@@ -7,6 +7,7 @@ import { certificateSettings } from './certificate-settings.ts';
 import type { DetectedKubelet } from './detected.ts';
 import { lastFlag } from './flags.ts';
 import { effectiveKubeletSettings } from './kubelet.ts';
+import { kubeletFolder } from './served-paths.ts';
 import { below } from './source-file.ts';
 
 /** kubelet leaves a file for each certificate that it ever had, some five a year. */
@@ -27,7 +28,7 @@ export async function kubeletReferences(layout: Layout, detected: DetectedKubele
     ...flagReferences('kubelet', effectiveFlags, certificateSettings.kubelet),
     ...named.filter(({ path }) => path !== ''),
     ...kubeconfigReferences('kubelet --kubeconfig', detected.kubeconfig),
-    ...(await ownFiles(layout, lastFlag(effectiveFlags, 'cert-dir') || '/var/lib/kubelet/pki', serves, rotates)),
+    ...(await ownFiles(layout, kubeletFolder(detected), serves, rotates)),
   ];
 }
 

@@ -157,6 +157,7 @@ describe('detectKubelet', () => {
         tlsCertFile: '/ours.crt',
         clientCaFile: '/etc/kubernetes/pki/ca.crt',
         rotatesClient: false,
+        bootstrapsServing: false,
         staticPodPath: node.path(`${FOLDER}/pods`),
       });
     });

@@ -8,6 +8,7 @@ import { refuseHiddenPaths } from './hidden-paths.ts';
 import { effectivePlaceOf, loadProcess, type ProcessDeps, placeOf, processVersion } from './load-process.ts';
 import { readNamedFile, readNamedKubeconfig } from './named-file.ts';
 import { NotUnderstood } from './not-understood.ts';
+import { defaultPair } from './served-paths.ts';
 
 type Flags = ReadonlyMap<string, readonly string[]>;
 
@@ -27,10 +28,10 @@ export async function detectManager(
   if (process === undefined) return undefined;
   const flags = flagValues(parseFlags(process.command, apiserverDialect, placeOf(process)));
   const kubeconfigs = await readKubeconfigs(component, deps, process, flags);
-  refuseHiddenPaths(
-    process,
-    certificateSettings[component].map((name) => ({ by: `--${name}`, path: lastFlag(flags, name) ?? '' })),
-  );
+  refuseHiddenPaths(process, [
+    ...certificateSettings[component].map((name) => ({ by: `--${name}`, path: lastFlag(flags, name) ?? '' })),
+    { by: '--cert-dir', path: defaultPair(component, flags)?.path ?? '', mayBeMade: true },
+  ]);
   return {
     component,
     process,

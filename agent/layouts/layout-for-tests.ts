@@ -7,6 +7,7 @@ import type { Signer } from '../../common/x509/sign.ts';
 import { detectNode } from '../detect/detect-node.ts';
 import { FakeNode } from '../detect/fake-node.ts';
 import { FakeCluster } from '../plan/fake-cluster.ts';
+import { issueOdd } from '../plan/odd-certificate-for-tests.ts';
 import type { PlanInput } from '../plan/plan-input.ts';
 import { readTrust } from '../plan/read-trust.ts';
 
@@ -47,6 +48,12 @@ const schema = z.strictObject({
   roots: z.record(path, z.enum(authorities.all)).default({}),
   /** Certificates that are in use, with the names in them. */
   certificates: z.record(path, z.strictObject({ authority: z.enum(authorities.all), names })).default({}),
+  /** Certificates as this program never makes them: names as in openssl's section ("DNS.1=a b"), and a serial number. */
+  oddCertificates: z
+    .record(path, z.strictObject({ authority: z.enum(authorities.all), names, serial: z.string().default('7') }))
+    .default({}),
+  /** Authorities whose root changes to one of ours, with the phase. */
+  rotation: z.partialRecord(z.enum(authorities.all), z.enum(['trust', 'reissue', 'drop'])).default({}),
   /** Permissions other than 644, octal. */
   modes: z.record(path, z.string().regex(/^[0-7]{3}$/)).default({}),
   /** Symbolic links with their targets. */
@@ -105,6 +112,12 @@ export async function makeLayoutNode(folder: string, parent: string, signers: Si
     ...{ id: `a${index + 1}`, name, peerUrls, clientUrls: [] },
   }));
   await writeFiles(folder, layout, cluster);
+  for (const authority of authorities.all) {
+    const phase = layout.rotation[authority];
+    if (phase === undefined) continue;
+    await cluster.beginRotation(authority, true);
+    if (phase !== 'trust') cluster.setPhase(authority, phase);
+  }
   for (const [program, answer] of Object.entries(layout.versions)) {
     node.answers.set(`${program} --version`, { code: 0, stdout: `${answer}\n`, stderr: '' });
   }
@@ -177,6 +190,11 @@ async function writeFiles(folder: string, layout: LayoutFile, cluster: FakeClust
       all.filter(isAddress),
     );
     await node.write(at, issued.pem);
+  }
+  for (const [at, { authority, ...odd }] of Object.entries(layout.oddCertificates)) {
+    const signer = cluster.signers.get(authority);
+    if (signer === undefined) throw new Error(`no CA ${authority}`);
+    await node.write(at, issueOdd(signer, odd));
   }
   for (const [at, mode] of Object.entries(layout.modes)) await chmod(node.path(at), Number.parseInt(mode, 8));
 }

@@ -13,6 +13,8 @@ export interface Slot {
   ipAddresses: string[];
   /** Names of the certificate in use that are not asked for, since they are somebody else's. */
   leftOut?: readonly string[];
+  /** Names of the certificate in use that none of ours holds: "email:a@b", and a manager's other than its node's. */
+  notHeld?: readonly string[];
   /** Why it is issued now: "missing", "expires 2026-…", "names changed", "issuer changed". */
   reason: string;
 }
@@ -78,6 +80,8 @@ export interface ComponentChange {
   dependants?: readonly Dependant[];
   /** One line each, for a person: "listen on https", "--tls-cert-file". */
   summary: string[];
+  /** What stays as it is although somebody might expect a change, a sentence each. */
+  notes?: readonly string[];
 }
 
 /** Components that change together, in the order in which they restart; undone together too. */

@@ -7,7 +7,7 @@ import { attempt } from './edit-file.ts';
 import type { PlanInput } from './plan-input.ts';
 import type { FlagEdit } from './rewrite-command.ts';
 import type { WishedFile } from './wish.ts';
-import { type CommandWish, wishCommand } from './wish-command.ts';
+import { type CommandOptions, type CommandWish, wishCommand } from './wish-command.ts';
 
 /** A command line as it shall be. */
 export interface CommandEdits {
@@ -16,17 +16,24 @@ export interface CommandEdits {
   problems: Problem[];
 }
 
-/** The wish; a pod sees the component's folder afterwards. */
+/**
+ * The wish; a pod sees the component's folder afterwards.
+ *
+ * @param leftOut values of the vendor's that the edits leave out for good
+ */
 export function editCommand(
   { component, process }: DetectedProgram,
   dialect: FlagDialect,
   edits: ReadonlyMap<string, FlagEdit>,
   { layout }: PlanInput,
+  leftOut: CommandOptions['leftOut'] = [],
 ): CommandEdits {
   const { path } = placeOf(process);
   const nothing: CommandWish = { files: [], restartMark: undefined };
   const folders = [componentFolder(layout, component)];
-  const { made, problems } = attempt(component, path, nothing, () => wishCommand(process, dialect, edits, { folders }));
+  const { made, problems } = attempt(component, path, nothing, () =>
+    wishCommand(process, dialect, edits, { folders, leftOut }),
+  );
   return { ...made, problems };
 }
 

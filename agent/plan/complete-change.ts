@@ -97,6 +97,7 @@ export function completeChange(wish: Wish, input: PlanInput): ComponentChange | 
     target: wish.target,
     takeUp,
     ...(wish.dependants === undefined ? {} : { dependants: wish.dependants }),
+    ...(wish.notes === undefined || wish.notes.length === 0 ? {} : { notes: wish.notes }),
     summary: [...wish.summary, ...due],
   };
 }

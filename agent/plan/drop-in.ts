@@ -11,6 +11,8 @@ export interface DropIn {
   command?: string[];
   /** A further environment file, which wins over those before it. */
   environmentFile?: string;
+  /** Values of the vendor's that the command leaves out, by flag; see {@link leavesOut}. */
+  leftOut?: readonly { flag: string; value: string }[];
 }
 
 /** The wish for a unit's drop-in; nothing when none is needed and none is there. */
@@ -21,11 +23,21 @@ export function wishDropIn(unit: DetectedUnit, dropIn: DropIn): WishedFile[] {
 }
 
 /** The drop-in's text: one flag a line, so that a diff of two can be read. */
-export function renderDropIn({ command, environmentFile }: DropIn): string {
-  const lines = [header, '[Service]'];
+export function renderDropIn({ command, environmentFile, leftOut = [] }: DropIn): string {
+  const lines = [header, ...leftOut.map(({ flag, value }) => leftOutLine(flag, value)), '[Service]'];
   if (environmentFile !== undefined) lines.push(`EnvironmentFile=${environmentFile.replaceAll('%', '%%')}`);
   if (command !== undefined) lines.push('ExecStart=', `ExecStart=${linesOf(command).join(' \\\n    ')}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** True when a drop-in of ours says that it left this value of the vendor's command out, so that it goes on doing so. */
+export function leavesOut(dropIn: DetectedUnit['dropIn'], flag: string, value: string): boolean {
+  return dropIn?.text.split('\n').includes(leftOutLine(flag, value)) ?? false;
+}
+
+/** One line whatever the value holds; a backslash at its end would join the next one. */
+function leftOutLine(flag: string, value: string): string {
+  return `# without --${flag}=${JSON.stringify(value)}`;
 }
 
 /** A flag and its value in the next word share a line. */

@@ -1,10 +1,39 @@
 import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
 import { describe, it } from 'node:test';
+import type { Authority } from '../../common/names/names.ts';
+import type { Signer } from '../../common/x509/sign.ts';
 import { FakeCluster, makeAuthority, nowMs } from './fake-cluster.ts';
-import { apiserverCommand, etcdUnit, kubeletCommand, kubeletConfig, pki } from './fake-parts.ts';
+import {
+  apiserverCommand,
+  etcdUnit,
+  kubeconfigText,
+  kubeletCommand,
+  kubeletConfig,
+  managerKubeconfigs,
+  pki,
+} from './fake-parts.ts';
+import { issueOdd } from './odd-certificate-for-tests.ts';
 import { applyAll, on } from './plan-for-tests.ts';
 
 const day = 24 * 60 * 60 * 1000;
+/** What an API server makes itself where --cert-dir is not given; returns its CA. */
+async function serveSelfMade(cluster: FakeCluster): Promise<string> {
+  const made = await makeAuthority('10.77.0.10-ca@1700000000');
+  await cluster.addApiserver(apiserverCommand.replace(/--tls-cert-file=\S+ --tls-private-key-file=\S+/, ''));
+  await cluster.node.write(
+    '/var/run/kubernetes/apiserver.crt',
+    issueOdd(made, { subject: ['CN=10.77.0.10@1700000000'], names: ['IP.1=10.77.0.99'] }),
+  );
+  return made.certificate.pem;
+}
+
+function signer({ signers }: FakeCluster, authority: Authority): Signer {
+  const found = signers.get(authority);
+  assert.ok(found);
+  return found;
+}
+
 /** What is said of kube-apiserver or etcd, without the root. */
 async function complaints(cluster: FakeCluster): Promise<string[]> {
   const { problems } = await cluster.plan();
@@ -25,9 +54,10 @@ describe('guardServing', () => {
       assert.deepEqual(others, []);
     }));
 
-  const fine: [what: string, change: (cluster: FakeCluster) => Promise<void>][] = [
+  const fine: [what: string, change: (cluster: FakeCluster) => Promise<unknown>][] = [
     ['there is no serving certificate: it makes one itself', (cluster) => cluster.addApiserver(withoutServing)],
-    ['it cannot be read', (cluster) => cluster.node.write(`${pki}/apiserver.crt`, 'garbage')],
+    ['it is not there', (cluster) => rm(cluster.node.path(`${pki}/apiserver.crt`))],
+    ['it made one itself that nobody here trusts', (cluster) => serveSelfMade(cluster)],
     [
       'it has expired, so that nobody believes it',
       async (cluster) => {
@@ -50,6 +80,42 @@ describe('guardServing', () => {
       },
     ],
   ];
+
+  it('holds an API server up whose serving certificate cannot be read', () =>
+    on(FakeCluster.controlPlane(), async (cluster) => {
+      await cluster.node.write(`${pki}/apiserver.crt`, 'garbage');
+      assert.match(
+        (await complaints(cluster)).find((line) => line.startsWith('kube-apiserver')) ?? '',
+        /apiserver\.crt: the certificate of --tls-cert-file cannot be read \(holds no PEM certificate\)/,
+      );
+    }));
+
+  it('compares the issuer of what only OpenSSL and Go read, and of what is found by --cert-dir', () =>
+    on(FakeCluster.controlPlane(), async (cluster) => {
+      const odd = issueOdd(signer(cluster, 'front-proxy'), { names: ['DNS.1=K8s foo bar'], serial: '-5' });
+      await cluster.node.write(`${pki}/apiserver.crt`, odd);
+      const held = /clients would be locked out: --\S+ serves a certificate of CN=front-proxy/;
+      assert.match((await complaints(cluster)).join('\n'), held);
+      await cluster.addApiserver(`${withoutServing} --cert-dir=/pki`);
+      assert.deepEqual(await complaints(cluster), []);
+      await cluster.node.write('/pki/apiserver.crt', odd);
+      assert.match((await complaints(cluster)).join('\n'), held);
+    }));
+
+  it('takes a self-made certificate for one like others where a component of the node trusts it', () =>
+    on(FakeCluster.controlPlane(), async (cluster) => {
+      const root = await serveSelfMade(cluster);
+      await cluster.addManager('kube-scheduler');
+      await cluster.node.write(
+        managerKubeconfigs['kube-scheduler'],
+        kubeconfigText('system:kube-scheduler', root, undefined),
+      );
+      assert.match(
+        (await complaints(cluster)).join('\n'),
+        /kube-apiserver \S+: clients would be locked out: --cert-dir/,
+      );
+    }));
+
   const withoutServing = apiserverCommand.replace(/--tls-cert-file=\S+ --tls-private-key-file=\S+/, '');
   for (const [what, change] of fine) {
     it(`says nothing where ${what}`, () =>

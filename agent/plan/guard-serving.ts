@@ -1,22 +1,13 @@
 /** The guard that a serving certificate in use is not replaced by one that its clients do not trust. */
-import type { Authority } from '../../common/names/names.ts';
 import type { Certificate } from '../../common/x509/certificate.ts';
 import type { DetectedApiserver, DetectedEtcd, Problem } from '../detect/detected.ts';
 import { lastFlag } from '../detect/flags.ts';
-import { below } from '../detect/source-file.ts';
-import { componentFolder } from '../layout.ts';
+import { type ServedPath, servedPath } from '../detect/served-paths.ts';
 import { effectiveSetting } from './etcd-settings.ts';
 import { anySecure } from './etcd-urls.ts';
-import { retiredRootsOf, rootIdentity, rootsIn, rootsOf } from './guard-trust.ts';
+import { retiredRootsOf, rootIdentity, rootsIn, rootsOf, unreadableRoots } from './guard-trust.ts';
 import type { PlanInput } from './plan-input.ts';
-import { tryParse } from './try-parse.ts';
-
-/** A certificate that clients verify, and by what it is named. */
-interface Served {
-  authority: Authority;
-  setting: string;
-  path: string;
-}
+import { servedNow } from './served-now.ts';
 
 const adopt = "start the CA server with --adopt and the folder of the cluster's CAs, so that it goes on with that CA";
 
@@ -29,22 +20,22 @@ const adopt = "start the CA server with --adopt and the folder of the cluster's 
 export function guardServing(
   detected: DetectedApiserver | DetectedEtcd,
   replaced: readonly string[],
-  input: Pick<PlanInput, 'detected' | 'bundles' | 'rotation' | 'layout' | 'nowMs'>,
+  input: Pick<PlanInput, 'detected' | 'bundles' | 'rotation' | 'layout' | 'trust' | 'nowMs'>,
 ): Problem[] {
-  const served = servedBy(detected);
-  if (served === undefined || !replaced.includes(served.setting)) return [];
-  const { authority, setting } = served;
-  const path = below(input.layout, served.path);
-  if (path.startsWith(`${componentFolder(input.layout, detected.component)}/`)) return [];
-  const certificate = tryParse(input.detected.certificates.find((found) => found.path === path)?.certificatePem ?? '');
-  // what cannot be read cannot be served, and nobody believes what has expired
-  if (certificate === undefined || certificate.notAfter.getTime() <= input.nowMs) return [];
+  const authority = detected.component === 'etcd' ? 'etcd' : 'kubernetes';
+  const served = detected.component === 'etcd' ? etcdServedPath(detected) : apiserverServedPath(detected);
+  if (served === undefined || !replaced.includes(served.setting === 'cert-dir' ? 'tls-cert-file' : served.setting)) {
+    return [];
+  }
+  const { certificate, path, problems } = servedNow(detected.component, served, input);
+  // nobody believes what has expired
+  if (certificate === undefined || certificate.notAfterMs <= input.nowMs) return problems;
   const { issuer, x509 } = certificate;
   // by name and key alone: a root that was renewed with its key signed what it signed before
-  const signed = ({ subject, x509: root }: Certificate) => subject === issuer && x509.verify(root.publicKey);
+  const signed = ({ x509: root }: Certificate) => root.subject === x509.issuer && x509.verify(root.publicKey);
   if ([...rootsOf(input.bundles, authority), ...retiredRootsOf(input, authority)].some(signed)) return [];
   const aside = detected.component === 'etcd' ? '' : ', or move this certificate to --tls-sni-cert-key, which stays';
-  const message = `clients would be locked out: --${setting} serves a certificate of ${issuer}, which is no root of the server's ${authority} CA; ${adopt}${aside}`;
+  const message = `clients would be locked out: --${served.setting} serves a certificate of ${issuer}, which is no root of the server's ${authority} CA; ${adopt}${aside}`;
   return [{ component: detected.component, path, message }];
 }
 
@@ -61,21 +52,28 @@ export function guardKubeletRoots(
 ): Problem[] {
   const flag = 'kubelet-certificate-authority';
   const path = lastFlag(effectiveFlags, flag) ?? '';
+  if (replaced.includes(flag) || path === '') return [];
+  const unreadable = unreadableRoots(path, input);
+  if (unreadable !== undefined) {
+    const message = `the roots of --${flag} cannot be read (${unreadable}), so it cannot be told whether kubelets would be locked out: repair the file, or take the flag out`;
+    return [{ component, path, message }];
+  }
   const inUse = rootsIn(path, input);
-  if (replaced.includes(flag) || inUse.length === 0) return [];
   const ours = new Set(rootsOf(input.bundles, 'kubernetes').map(rootIdentity));
   if (inUse.some((root) => ours.has(rootIdentity(root)))) return [];
   const message = `kubelets would be locked out: --${flag} holds no root of the server's kubernetes CA; add the server's root to the file, or ${adopt}`;
   return [{ component, path, message }];
 }
 
-function servedBy(detected: DetectedApiserver | DetectedEtcd): Served | undefined {
-  if (detected.component === 'kube-apiserver') {
-    const path = lastFlag(detected.effectiveFlags, 'tls-cert-file') ?? '';
-    return path === '' ? undefined : { authority: 'kubernetes', setting: 'tls-cert-file', path };
-  }
+/** By the settings in force. */
+export function apiserverServedPath(apiserver: DetectedApiserver): ServedPath | undefined {
+  return servedPath(apiserver, apiserver.effectiveFlags);
+}
+
+/** By the settings in force; undefined where clients are served without TLS. */
+export function etcdServedPath(etcd: DetectedEtcd): ServedPath | undefined {
   // peers verify each other by roots that are compared already
-  const path = effectiveSetting(detected, 'cert-file');
-  const serves = path !== '' && anySecure(effectiveSetting(detected, 'listen-client-urls'));
-  return serves ? { authority: 'etcd', setting: 'cert-file', path } : undefined;
+  const path = effectiveSetting(etcd, 'cert-file');
+  const serves = path !== '' && anySecure(effectiveSetting(etcd, 'listen-client-urls'));
+  return serves ? { setting: 'cert-file', path, keyPath: '' } : undefined;
 }

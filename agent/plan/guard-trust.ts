@@ -49,6 +49,17 @@ export function rootsIn(path: string, { trust }: Pick<PlanInput, 'trust'>): Cert
   return parsed(trust.find((file) => file.path === path)?.pem ?? '');
 }
 
+/** Why the roots in a file that a component trusts now cannot be read; undefined when they can, and when there is no such setting. */
+export function unreadableRoots(path: string, { trust }: Pick<PlanInput, 'trust'>): string | undefined {
+  if (path === '') return undefined;
+  try {
+    parseCertificates(textOf(path, { trust }));
+    return undefined;
+  } catch (error) {
+    return AppError.from(error).message;
+  }
+}
+
 /** What two certificates of the same CA have in common, also when it was renewed with its key. */
 export function rootIdentity(root: Certificate): string {
   return `${root.subject} ${root.publicKeyPin}`;
@@ -83,7 +94,7 @@ function complaint({ authority, setting, roots }: TrustUse, own: string, input: 
   return `trust would change: ${setting} trusts ${names}, which is no root of the server's ${authority} CA; ${advice}`;
 }
 
-function textOf(path: string, { trust }: TrustInput): string {
+function textOf(path: string, { trust }: Pick<PlanInput, 'trust'>): string {
   const file = trust.find((other) => other.path === path);
   if (file?.pem === undefined) throw new AppError('not-found', file?.problem || `${path} was not read`);
   return file.pem;

@@ -3,21 +3,23 @@ import type { Authority } from '../../common/names/names.ts';
 import type { DetectedApiserver, Problem } from '../detect/detected.ts';
 import { apiserverDialect } from '../detect/flag-dialects.ts';
 import { lastFlag } from '../detect/flags.ts';
-import { below } from '../detect/source-file.ts';
 import { componentFolder, currentFile } from '../layout.ts';
 import type { BundleFile } from './change.ts';
 import { changedFlags, editCommand } from './command-edits.ts';
 import { completeChange } from './complete-change.ts';
 import { type EtcdAccess, etcdAccess, type LocalEtcd, unclearServers } from './etcd-servers.ts';
 import { allowFrontProxy, frontProxyName } from './front-proxy-names.ts';
-import { guardKubeletRoots, guardServing } from './guard-serving.ts';
-import { guardTrust, rootIdentity, rootsIn, rootsOf } from './guard-trust.ts';
+import { apiserverServedPath, guardKubeletRoots, guardServing } from './guard-serving.ts';
+import { guardTrust, rootIdentity, rootsIn, rootsOf, unreadableRoots } from './guard-trust.ts';
 import { issuable } from './issuable.ts';
 import type { PlanInput } from './plan-input.ts';
 import type { FlagEdit } from './rewrite-command.ts';
 import { issuesLeaves, rotationOf } from './rotation.ts';
+import { servedNow } from './served-now.ts';
+import { type SniPairs, sniFlag, sniPairs } from './sni-pairs.ts';
 import { reloadsOf } from './take-up.ts';
-import { apiserverNames, noNames, servedNames } from './wanted-names.ts';
+import { tokenKey } from './token-key.ts';
+import { apiserverNames, joinNames, namesOf, noNames, servedNames } from './wanted-names.ts';
 import type { Wish, WishedSlot } from './wish.ts';
 
 /** The wish for an API server. */
@@ -48,12 +50,16 @@ export function planApiserver(
   input: PlanInput,
 ): ApiserverWish {
   const access = accessOf(apiserver, etcd, input);
-  const edits = flagEdits(apiserver, access, input);
-  const command = editCommand(apiserver, apiserverDialect, edits, input);
+  const sni = sniPairs(apiserver, input);
+  const key = tokenKey(apiserver, input);
+  const edits = flagEdits(apiserver, access, key.path, input);
+  if (sni.edit !== undefined) edits.set(sniFlag, sni.edit);
+  const leftOut = sni.leftOut.map((value) => ({ flag: sniFlag, value }));
+  const command = editCommand(apiserver, apiserverDialect, edits, input, leftOut);
   const changed = changedFlags(apiserver.effectiveFlags, edits);
   const blocked: Problem[] =
     access.kind === 'blocked' ? [{ component: 'kube-apiserver', message: access.message }] : [];
-  const { slots, problems } = issuable(apiserver, slotsOf(apiserver, access, input), input);
+  const { slots, problems } = issuable(apiserver, slotsOf(apiserver, access, sni, input), input);
   return {
     detected: apiserver,
     slots,
@@ -68,7 +74,15 @@ export function planApiserver(
     ),
     restartMark: command.restartMark,
     summary: changed.map((name) => `--${name}`),
-    problems: [...blocked, ...problems, ...command.problems, ...guards(apiserver, [...edits.keys()], input)],
+    notes: sni.notes,
+    problems: [
+      ...blocked,
+      ...problems,
+      ...command.problems,
+      ...sni.problems,
+      ...(edits.has('tls-cert-file') ? key.problems : []),
+      ...guards(apiserver, [...edits.keys()], input),
+    ],
     followsEtcd: access.usesLocal && (access.kind === 'blocked' || changed.some((name) => name.startsWith('etcd-'))),
     unclearServers: etcd === undefined ? [] : unclearServers(apiserver, etcd, input),
   };
@@ -88,6 +102,11 @@ function accessOf(apiserver: DetectedApiserver, etcd: LocalEtcd | undefined, inp
   if (access.kind !== 'secured' || (access.usesLocal && etcd?.managed === true)) return access;
   const path = lastFlag(apiserver.effectiveFlags, 'etcd-cafile') ?? '';
   if (path.startsWith(`${componentFolder(input.layout, 'kube-apiserver')}/`)) return access;
+  const unreadable = unreadableRoots(path, input);
+  if (unreadable !== undefined) {
+    const message = `the roots of --etcd-cafile cannot be read (${unreadable}), so it cannot be told whose etcd it uses: repair ${path}`;
+    return { kind: 'blocked', usesLocal: access.usesLocal, message };
+  }
   const ours = new Set(rootsOf(input.bundles, 'etcd').map(rootIdentity));
   if (rootsIn(path, input).some((root) => ours.has(rootIdentity(root)))) return access;
   return { kind: 'untouched', usesLocal: access.usesLocal };
@@ -97,6 +116,7 @@ function accessOf(apiserver: DetectedApiserver, etcd: LocalEtcd | undefined, inp
 function flagEdits(
   { flags, effectiveFlags }: DetectedApiserver,
   access: EtcdAccess,
+  keyOfTokens: string | undefined,
   input: PlanInput,
 ): Map<string, FlagEdit> {
   const file = (name: string) => currentFile(input.layout, 'kube-apiserver', name);
@@ -108,8 +128,7 @@ function flagEdits(
     set(key, file(`${name}.key`));
   };
   pair('kubernetes', 'serving', 'tls-cert-file', 'tls-private-key-file');
-  const tokenKey = defaultTokenKey(flags);
-  if (edits.has('tls-private-key-file') && tokenKey !== undefined) set('service-account-key-file', tokenKey);
+  if (edits.has('tls-private-key-file') && keyOfTokens !== undefined) set('service-account-key-file', keyOfTokens);
   set('client-ca-file', file('client-ca.crt'));
   pair('kubernetes', 'kubelet-client', 'kubelet-client-certificate', 'kubelet-client-key');
   pair('front-proxy', 'front-proxy-client', 'proxy-client-cert-file', 'proxy-client-key-file');
@@ -125,12 +144,6 @@ function flagEdits(
     pair('etcd', 'etcd-client', 'etcd-certfile', 'etcd-keyfile');
   }
   return edits;
-}
-
-/** Tokens of service accounts are verified with the key of the serving certificate unless a flag says otherwise: it stays for them. */
-function defaultTokenKey(flags: DetectedApiserver['flags']): string | undefined {
-  if (flags.has('service-account-key-file') || flags.has('service-account-signing-endpoint')) return undefined;
-  return lastFlag(flags, 'tls-private-key-file') || undefined;
 }
 
 /**
@@ -156,12 +169,11 @@ function verifiesKubelets(inForce: string | undefined, ours: string, input: Plan
   return isWanted || inForce === ours || (changes && inForce !== undefined && inForce !== '');
 }
 
-function slotsOf(apiserver: DetectedApiserver, access: EtcdAccess, input: PlanInput): WishedSlot[] {
-  const { layout, detected, settings } = input;
-  const serving = below(layout, lastFlag(apiserver.effectiveFlags, 'tls-cert-file') ?? '');
-  const served = servedNames(detected.certificates, serving, componentFolder(layout, 'kube-apiserver'));
+function slotsOf(apiserver: DetectedApiserver, access: EtcdAccess, sni: SniPairs, input: PlanInput): WishedSlot[] {
+  const served = servedNow('kube-apiserver', apiserverServedPath(apiserver), input);
+  const names = joinNames([servedNames(served), ...sni.replaced.map(namesOf)]);
   return [
-    { profile: 'kube-apiserver-serving', file: 'serving', ...apiserverNames(apiserver, settings, served) },
+    { profile: 'kube-apiserver-serving', file: 'serving', ...apiserverNames(apiserver, input.settings, names) },
     { profile: 'kube-apiserver-kubelet-client', file: 'kubelet-client', ...noNames },
     ...(access.kind === 'secured'
       ? [{ profile: 'kube-apiserver-etcd-client' as const, file: 'etcd-client', ...noNames }]

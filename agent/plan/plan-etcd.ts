@@ -1,6 +1,6 @@
 /** What an etcd member should look like. */
 import type { DetectedEtcd } from '../detect/detected.ts';
-import { below } from '../detect/source-file.ts';
+import type { ServedPath } from '../detect/served-paths.ts';
 import { componentFolder, currentFile } from '../layout.ts';
 import type { MemberUpdate } from './change.ts';
 import { attempt } from './edit-file.ts';
@@ -23,6 +23,7 @@ import { issuable } from './issuable.ts';
 import { otherMembers } from './other-members.ts';
 import type { EtcdMember, PlanInput } from './plan-input.ts';
 import { issuesLeaves, rotationOf } from './rotation.ts';
+import { servedNow } from './served-now.ts';
 import { etcdNames, noNames, servedNames } from './wanted-names.ts';
 import type { Wish, WishedSlot } from './wish.ts';
 import type { CommandWish } from './wish-command.ts';
@@ -65,7 +66,12 @@ function planLeaves(etcd: DetectedEtcd, step: 'prepare' | 'enforce', input: Plan
   return {
     ...wish,
     slots,
-    problems: [...wish.problems, ...(turns ? guardProbes(etcd, after('listen-client-urls')) : [])],
+    problems: [
+      ...wish.problems,
+      ...issuable(etcd, slots, input).problems,
+      ...servedNow('etcd', peerServedPath(etcd), input).problems,
+      ...(turns ? guardProbes(etcd, after('listen-client-urls')) : []),
+    ],
     summary: [
       ...wish.summary,
       ...(leftOut.size === 0 ? [] : [`certificates without the names of other members: ${[...leftOut].join(', ')}`]),
@@ -164,10 +170,12 @@ function slotsOf(
   member: EtcdMember | undefined,
   input: PlanInput,
 ): WishedSlot[] {
-  const { settings, detected, layout } = input;
+  const { settings } = input;
   const others = otherMembers(etcd, input);
-  const served = (name: string) =>
-    servedNames(detected.certificates, below(layout, effectiveSetting(etcd, name)), componentFolder(layout, 'etcd'));
+  const served = (setting: string) => {
+    const path = effectiveSetting(etcd, setting);
+    return servedNames(servedNow('etcd', path === '' ? undefined : { setting, path, keyPath: '' }, input));
+  };
   const clientUrls = [after('listen-client-urls'), after('advertise-client-urls')];
   const peerUrls = [after('listen-peer-urls'), after('initial-advertise-peer-urls'), ...(member?.peerUrls ?? [])];
   return [
@@ -175,6 +183,13 @@ function slotsOf(
     { profile: 'etcd-peer', file: 'peer', ...etcdNames(peerUrls, settings, served('peer-cert-file'), others) },
     { profile: 'etcd-healthcheck-client', file: 'healthcheck-client', ...noNames },
   ];
+}
+
+/** Undefined where peers are served without TLS. */
+function peerServedPath(etcd: DetectedEtcd): ServedPath | undefined {
+  const path = effectiveSetting(etcd, 'peer-cert-file');
+  const serves = path !== '' && anySecure(effectiveSetting(etcd, 'listen-peer-urls'));
+  return serves ? { setting: 'peer-cert-file', path, keyPath: '' } : undefined;
 }
 
 function memberUpdateOf(member: EtcdMember | undefined): MemberUpdate | undefined {

@@ -1,10 +1,8 @@
 /** What a kubelet should look like. */
 import type { DetectedKubelet, Problem } from '../detect/detected.ts';
 import { kubeletDialect } from '../detect/flag-dialects.ts';
-import { lastFlag } from '../detect/flags.ts';
-import { effectiveKubeletSettings } from '../detect/kubelet.ts';
-import { below } from '../detect/source-file.ts';
-import { componentFolder, currentFile } from '../layout.ts';
+import { kubeletServedPath } from '../detect/served-paths.ts';
+import { currentFile } from '../layout.ts';
 import { editCommand } from './command-edits.ts';
 import { type Edited, editFiles } from './edit-file.ts';
 import { editKubeletConfig, type KubeletFiles, renderKubeletDropIn } from './edit-kubelet-config.ts';
@@ -14,6 +12,7 @@ import { editKubeconfig } from './kubeconfig.ts';
 import type { PlanInput } from './plan-input.ts';
 import type { FlagEdit } from './rewrite-command.ts';
 import { issuesLeaves } from './rotation.ts';
+import { type ServedNow, servedNow } from './served-now.ts';
 import { reloadsOf } from './take-up.ts';
 import { kubeletNames, noNames, servedNames } from './wanted-names.ts';
 import { differs, type Wish, type WishedFile, type WishedSlot, wishFile } from './wish.ts';
@@ -29,6 +28,7 @@ export function planKubelet(kubelet: DetectedKubelet, input: PlanInput): Wish {
     clientCa: file('client-ca.crt'),
     ...(leaves ? { servingCertificate: file('serving.crt'), servingKey: file('serving.key') } : {}),
   };
+  const now = servedNow('kubelet', kubeletServedPath(kubelet), input);
   const config = configFiles(kubelet, served);
   const kubeconfig = editFiles('kubelet', [kubelet.kubeconfig], (text) =>
     editKubeconfig(text, {
@@ -37,7 +37,7 @@ export function planKubelet(kubelet: DetectedKubelet, input: PlanInput): Wish {
     }),
   );
   const command = editCommand(kubelet, kubeletDialect, flagEdits(kubelet, served), input);
-  const { slots, problems } = issuable(kubelet, slotsOf(kubelet, input), input);
+  const { slots, problems } = issuable(kubelet, slotsOf(kubelet, now, input), input);
   const files = [...config.made, ...kubeconfig.made, ...command.files];
   return {
     detected: kubelet,
@@ -58,6 +58,7 @@ export function planKubelet(kubelet: DetectedKubelet, input: PlanInput): Wish {
       ...config.problems,
       ...kubeconfig.problems,
       ...command.problems,
+      ...(leaves ? now.problems : []),
       ...guardTrust(kubelet, replacedTrust, input),
     ],
   };
@@ -94,21 +95,12 @@ function flagEdits(kubelet: DetectedKubelet, served: KubeletFiles): Map<string, 
   return edits;
 }
 
-function slotsOf(kubelet: DetectedKubelet, { layout, detected, settings }: PlanInput): WishedSlot[] {
-  const served = servedNames(
-    detected.certificates,
-    below(layout, servingPath(kubelet)),
-    componentFolder(layout, 'kubelet'),
-  );
+function slotsOf(kubelet: DetectedKubelet, served: ServedNow, { settings }: PlanInput): WishedSlot[] {
   return [
-    { profile: 'kubelet-serving', file: 'serving', ...kubeletNames(kubelet, settings, served) },
+    { profile: 'kubelet-serving', file: 'serving', ...kubeletNames(kubelet, settings, servedNames(served)) },
     { profile: 'kubelet-client', file: 'client', ...noNames },
     { profile: 'probe-client', file: 'probe-client', ...noNames },
   ];
-}
-
-function servingPath(kubelet: DetectedKubelet): string {
-  return lastFlag(kubelet.effectiveFlags, 'tls-cert-file') ?? effectiveKubeletSettings(kubelet).tlsCertFile;
 }
 
 /** The Node authorizer lets a kubelet act only as the Node of its certificate's name. */

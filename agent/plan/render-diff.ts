@@ -40,7 +40,7 @@ function renderTakeUp({ component, detected: { process }, takeUp, dependants = [
 }
 
 function renderComponent(change: ComponentChange): string[] {
-  const { folder, slots, bundles, memberUpdate } = change;
+  const { folder, slots, bundles, memberUpdate, notes = [] } = change;
   const files = bundles.map(({ file, authority }) => `${file} (${authority} CA)`).join(', ');
   return [
     ...slots.map((slot) => `  issue ${folder}/current/${slot.file}.crt: ${renderSlot(slot)}\n`),
@@ -50,12 +50,16 @@ function renderComponent(change: ComponentChange): string[] {
       : [
           `  etcd member ${memberUpdate.memberId}: ${memberUpdate.before.join(',')} -> ${memberUpdate.after.join(',')}\n`,
         ]),
+    ...notes.map((note) => `  note: ${note}\n`),
   ];
 }
 
-function renderSlot({ profile, dnsNames, ipAddresses, leftOut = [], reason }: Slot): string {
+function renderSlot({ profile, dnsNames, ipAddresses, leftOut = [], notHeld = [], reason }: Slot): string {
   const names = [...dnsNames, ...ipAddresses];
-  const without = leftOut.length === 0 ? '' : `, without ${leftOut.join(', ')} of other members`;
+  const without = [
+    ...(leftOut.length === 0 ? [] : [`, without ${leftOut.join(', ')} of other members`]),
+    ...(notHeld.length === 0 ? [] : [`, without ${notHeld.join(', ')} of the one that is served now`]),
+  ].join('');
   return `${profile}${names.length === 0 ? '' : ` for ${names.join(', ')}`}${without}; ${reason}`;
 }
 

@@ -8,8 +8,8 @@ import type { Place } from '../detect/not-understood.ts';
 export type FlagEdit =
   /** The last occurrence gets the value; without one the flag is appended. */
   | { set: string }
-  /** Every occurrence gets the value made from its own, for flags whose occurrences add up; never appended. */
-  | { map: (value: string) => string }
+  /** Every occurrence gets the value made from its own, or goes where that is undefined, for flags whose occurrences add up; never appended. */
+  | { map: (value: string) => string | undefined }
   /** Every occurrence goes. */
   | 'drop';
 
@@ -81,7 +81,7 @@ export function editFlags(
     const own = found.filter((occurrence) => occurrence.name === name);
     const last = own.at(-1);
     if (edit === 'drop') for (const { tokens: dropped } of own) remove(dropped);
-    else if ('map' in edit) for (const each of own) replace(each, edit.map(each.value));
+    else if ('map' in edit) for (const each of own) replaceOrRemove(each, edit.map(each.value));
     else if (last !== undefined) replace(last, edit.set);
     else appended.push(`--${name}=${edit.set}`);
   }
@@ -103,6 +103,11 @@ function replace({ name, value, tokens: [first, ...rest] }: Occurrence, wanted: 
   if (value === wanted || first === undefined) return;
   first.fate = { becomes: `--${name}=${wanted}` };
   remove(rest);
+}
+
+function replaceOrRemove(occurrence: Occurrence, wanted: string | undefined): void {
+  if (wanted === undefined) remove(occurrence.tokens);
+  else replace(occurrence, wanted);
 }
 
 function remove(tokens: readonly Token[]): void {

@@ -1,10 +1,11 @@
 /** The names that a serving certificate needs on this node. The server issues what it allows and refuses the rest by name. */
 import { canonicalIp } from '../../common/x509/ip-address.ts';
-import type { DetectedApiserver, DetectedKubelet, FoundCertificate } from '../detect/detected.ts';
+import type { DetectedApiserver, DetectedKubelet } from '../detect/detected.ts';
 import { hostAndPort, splitUrls } from './etcd-urls.ts';
 import type { OtherMembers } from './other-members.ts';
+import type { ServedCertificate } from './served-certificate.ts';
+import type { ServedNow } from './served-now.ts';
 import type { NodeSettings } from './settings.ts';
-import { tryParse } from './try-parse.ts';
 
 /** Names of a certificate. */
 export interface Names {
@@ -12,6 +13,8 @@ export interface Names {
   dnsNames: string[];
   /** Canonical, sorted. */
   ipAddresses: string[];
+  /** Names of the certificate in use that the new one does not hold, since none of ours holds such names. */
+  notHeld?: readonly string[];
 }
 
 /** Names of a certificate, and those of the one in use that are somebody else's. */
@@ -38,6 +41,7 @@ export function etcdNames(
   const names = gather(own, {
     dnsNames: served.dnsNames.filter((name) => !isForeign(name)),
     ipAddresses: served.ipAddresses.filter((address) => !isForeign(address)),
+    notHeld: served.notHeld ?? [],
   });
   const leftOut = [...served.dnsNames, ...served.ipAddresses].filter(isForeign);
   return leftOut.length === 0 ? names : { ...names, leftOut };
@@ -65,17 +69,34 @@ export function kubeletNames(kubelet: DetectedKubelet, settings: NodeSettings, s
 }
 
 /** Names for a controller manager or a scheduler: their callers are on the node itself, or reach it by its addresses. */
-export function managerNames({ nodeName, addresses }: NodeSettings): Names {
-  return gather([nodeName, 'localhost', '127.0.0.1', '::1', ...addresses], noNames);
+export function managerNames({ nodeName, addresses }: NodeSettings, served: Names): Names {
+  const own = gather([nodeName, 'localhost', '127.0.0.1', '::1', ...addresses], noNames);
+  const all = gather([], served);
+  const held = new Set([...own.dnsNames, ...own.ipAddresses]);
+  const lost = [...all.dnsNames, ...all.ipAddresses].filter((name) => !held.has(name));
+  return withNotHeld(own, [...lost, ...(all.notHeld ?? [])]);
 }
 
-/**
- * The names of the certificate that a component serves now from a file of somebody else, so that no client loses one. A
- * certificate of ours holds all that the server allows already: its names are the server's to keep or to take back.
- */
-export function servedNames(certificates: readonly FoundCertificate[], path: string, ownFolder: string): Names {
-  if (path.startsWith(`${ownFolder}/`)) return noNames;
-  return tryParse(certificates.find((found) => found.path === path)?.certificatePem ?? '') ?? noNames;
+/** The names of the certificate that a component serves now, so that no client loses one. */
+export function servedNames({ certificate }: Pick<ServedNow, 'certificate'>): Names {
+  return certificate === undefined ? noNames : namesOf(certificate);
+}
+
+/** The names of a certificate of somebody else. */
+export function namesOf({ dnsNames, ipAddresses, otherNames }: ServedCertificate): Names {
+  return withNotHeld({ dnsNames, ipAddresses }, otherNames);
+}
+
+/** The names of several certificates. */
+export function joinNames(all: readonly Names[]): Names {
+  const names = {
+    dnsNames: all.flatMap(({ dnsNames }) => dnsNames),
+    ipAddresses: all.flatMap(({ ipAddresses }) => ipAddresses),
+  };
+  return withNotHeld(
+    names,
+    all.flatMap(({ notHeld }) => notHeld ?? []),
+  );
 }
 
 /** For certificates of clients. */
@@ -90,7 +111,11 @@ function gather(hosts: readonly string[], served: Names): Names {
   const unspecified = new Set(['0.0.0.0', '::', '']);
   const addresses = names.flatMap((name) => canonicalIp(name) ?? []).filter((address) => !unspecified.has(address));
   const dns = names.filter((name) => canonicalIp(name) === undefined && name !== '');
-  return { dnsNames: unique(dns), ipAddresses: unique(addresses) };
+  return withNotHeld({ dnsNames: unique(dns), ipAddresses: unique(addresses) }, served.notHeld ?? []);
+}
+
+function withNotHeld({ dnsNames, ipAddresses }: Names, notHeld: readonly string[]): Names {
+  return { dnsNames, ipAddresses, ...(notHeld.length === 0 ? {} : { notHeld: unique(notHeld) }) };
 }
 
 function unique(names: readonly string[]): string[] {

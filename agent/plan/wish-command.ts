@@ -1,7 +1,7 @@
 /** How a component's command line comes to hold our flags: by a unit's drop-in, or in a static pod's manifest. */
 import type { DetectedPod, DetectedUnit } from '../detect/detected.ts';
 import type { FlagDialect } from '../detect/flags.ts';
-import { wishDropIn } from './drop-in.ts';
+import { type DropIn, wishDropIn } from './drop-in.ts';
 import { type FlagEdit, rewriteCommand } from './rewrite-command.ts';
 import { type ManifestEdits, markRestart, rewriteManifest } from './rewrite-manifest.ts';
 import type { WishedFile } from './wish.ts';
@@ -23,6 +23,8 @@ export interface CommandOptions {
   environment?: ManifestEdits['environment'];
   /** For a pod: paths in the commands of its exec probes. */
   probeFlags?: ManifestEdits['probeFlags'];
+  /** For a unit: values that the edits leave out for good, as in a DropIn. */
+  leftOut?: DropIn['leftOut'];
 }
 
 /**
@@ -54,11 +56,12 @@ function wishUnit(
   unit: DetectedUnit,
   dialect: FlagDialect,
   edits: ReadonlyMap<string, FlagEdit>,
-  { environmentFile }: CommandOptions,
+  { environmentFile, leftOut = [] }: CommandOptions,
 ): WishedFile[] {
   const place = { path: unit.files[0]?.path ?? '' };
   return wishDropIn(unit, {
     ...(edits.size > 0 ? { command: rewriteCommand(unit.command, dialect, edits, place) } : {}),
     ...(environmentFile === undefined ? {} : { environmentFile }),
+    leftOut,
   });
 }

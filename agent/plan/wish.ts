@@ -14,6 +14,8 @@ export interface WishedSlot {
   ipAddresses: string[];
   /** Names of the certificate in use that are not asked for, since they are somebody else's. */
   leftOut?: readonly string[];
+  /** Names of the certificate in use that none of ours holds: "email:a@b", and a manager's other than its node's. */
+  notHeld?: readonly string[];
 }
 
 /** A file as it is and as it shall be; the two may be equal. */
@@ -38,6 +40,8 @@ export interface Wish {
   dependants?: readonly Dependant[];
   /** One line each, for a person. */
   summary: string[];
+  /** What stays as it is although somebody might expect a change, a sentence each. */
+  notes?: readonly string[];
   /** Why it must not be done. One is enough to leave the component alone. */
   problems: Problem[];
 }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { detectedApiserver, detectedKubelet } from '../verify/detected-for-tests.ts';
 import { FakeCluster } from './fake-cluster.ts';
-import { issuable } from './issuable.ts';
 import { on } from './plan-for-tests.ts';
 import { apiserverNames, kubeletNames } from './wanted-names.ts';
 
@@ -19,17 +18,14 @@ describe('the names of a serving certificate', () => {
       );
     }));
 
-  it('hold the component up, with the name, where no certificate of ours can hold one', () =>
+  it('of a kubelet are those of its node; the others that it has now are told', () =>
     on(FakeCluster.worker(), async (cluster) => {
-      const input = await cluster.input();
-      const problemsWith = (name: string) => {
-        const names = kubeletNames(detectedKubelet({}), input.settings, { dnsNames: [name], ipAddresses: [] });
-        const slot = { profile: 'kubelet-serving', file: 'serving', ...names } as const;
-        return issuable(detectedKubelet({}), [slot], input).problems.map(({ message }) => message);
-      };
-      assert.deepEqual(problemsWith('lb.example.com.'), []);
-      const [message, ...more] = problemsWith('K8s foo bar');
-      assert.match(message ?? '', /^serving\.crt cannot be issued: the DNS name "k8s foo bar" is malformed; replace/);
-      assert.deepEqual(more, []);
+      const { settings } = await cluster.input();
+      const served = { dnsNames: ['W1.', 'K8s foo bar'], ipAddresses: ['127.0.0.1', '203.0.113.7'] };
+      assert.deepEqual(kubeletNames(detectedKubelet({}), settings, served), {
+        dnsNames: ['w1'],
+        ipAddresses: ['10.77.0.11', '127.0.0.1'],
+        notHeld: ['203.0.113.7', 'k8s foo bar'],
+      });
     }));
 });

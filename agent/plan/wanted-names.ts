@@ -62,15 +62,21 @@ export function apiserverNames(apiserver: DetectedApiserver, settings: NodeSetti
   );
 }
 
-/** Names for a kubelet: those under which the API server dials it. */
+/** Names for a kubelet: those under which the API server dials it, and loopback where it had that. */
 export function kubeletNames(kubelet: DetectedKubelet, settings: NodeSettings, served: Names): Names {
   const nodeIps = (kubelet.flags.get('node-ip') ?? []).flatMap((list) => list.split(','));
-  return gather([settings.nodeName, ...settings.addresses, ...nodeIps], served);
+  const loopback = served.ipAddresses.filter((address) => address === '127.0.0.1');
+  return ownNames([settings.nodeName, ...settings.addresses, ...nodeIps, ...loopback], served);
 }
 
 /** Names for a controller manager or a scheduler: their callers are on the node itself, or reach it by its addresses. */
 export function managerNames({ nodeName, addresses }: NodeSettings, served: Names): Names {
-  const own = gather([nodeName, 'localhost', '127.0.0.1', '::1', ...addresses], noNames);
+  return ownNames([nodeName, 'localhost', '127.0.0.1', '::1', ...addresses], served);
+}
+
+/** These names and no other: the server gives no node the names of another. What is served besides is told. */
+function ownNames(hosts: readonly string[], served: Names): Names {
+  const own = gather(hosts, noNames);
   const all = gather([], served);
   const held = new Set([...own.dnsNames, ...own.ipAddresses]);
   const lost = [...all.dnsNames, ...all.ipAddresses].filter((name) => !held.has(name));

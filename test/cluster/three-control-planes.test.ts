@@ -36,7 +36,8 @@ describe('three control planes behind one address', () => {
 
   /** Nobody is refused while this goes on; who was not reached is told call by call. */
   async function probedThrough(change: () => Promise<void>): Promise<void> {
-    const { cluster } = fleet();
+    const { cluster, view } = fleet();
+    const sinceMs = Date.now();
     const dealtBefore = await cluster.balancer.dealt();
     probers = startProbers(cluster);
     try {
@@ -44,6 +45,7 @@ describe('three control planes behind one address', () => {
       await delay(3000);
     } finally {
       const report = await probers.stop();
+      console.log(await view.stages(sinceMs));
       probers = undefined;
       console.log(notReached(report).join('\n'));
       console.log(probeTable(report));

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../common/errors/app-error.ts';
 import type { Operator } from './operator.ts';
+import { type StageEvent, stageTable } from './stage-table.ts';
 
 /** A check in the JSON of the API. */
 export interface CheckView {
@@ -42,6 +43,18 @@ export class FleetView {
   /** GetNode. */
   async node(name: string): Promise<NodeView> {
     return JSON.parse(await this.#operator.call('FleetService/GetNode', { name })) as NodeView; // the API's own JSON
+  }
+
+  /** How long each component stood at each stage since then; see stageTable. */
+  async stages(sinceMs: number): Promise<string> {
+    const events: StageEvent[] = [];
+    for (let pageToken = ''; ; ) {
+      const page = { pageSize: 1000, pageToken };
+      const answer = JSON.parse(await this.#operator.call('FleetService/ListEvents', { kind: 'component', page }));
+      events.push(...(answer.events ?? []));
+      pageToken = answer.nextPageToken ?? '';
+      if (pageToken === '') return stageTable(events, sinceMs, Date.now());
+    }
   }
 
   /** One component of a node, or undefined while it is not known; by its program's name. */

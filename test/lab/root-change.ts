@@ -44,7 +44,7 @@ export class RootChange {
       const now = await this.#rotation();
       assert.equal(now.phase, `ROTATION_PHASE_${phase}`);
       const tookMs = Date.now() - startedMs;
-      // the last kubelet makes API servers verify kubelets, which changes them once more: the phase may open again
+      // a report may open the phase again between the two askings
       if (now.complete === true && (await this.#wasAdvanced(phase))) {
         return this.#say(`phase ${phase} is complete after ${(tookMs / 1000).toFixed(0)} s`);
       }

@@ -3,6 +3,7 @@ import type { Component } from '../../common/names/names.ts';
 import type { Runs } from './component-logs.ts';
 import type { Host } from './host.ts';
 import { bootKept } from './kept-cluster.ts';
+import { startKubeadm, stopKubeadm, untilKubeadmIsReady } from './kubeadm-cluster.ts';
 import {
   type KubernetesOptions,
   nodes,
@@ -40,6 +41,7 @@ export interface BalancedCluster extends Cluster {
 const UNITS_MADE_BY = ['clusters.ts', 'kubernetes-cluster.ts', 'kubeadm-files.ts', 'stacked-etcd.ts', 'start-unit.ts'];
 const MANAGERS: readonly Component[] = ['kube-controller-manager', 'kube-scheduler'];
 const CONTROL_PLANE: readonly Component[] = ['etcd', 'kube-apiserver', ...MANAGERS, 'admin'];
+const POD_CONTROL_PLANE: readonly Component[] = ['etcd', 'kube-apiserver', ...MANAGERS, 'kubelet', 'admin'];
 const asUnit = (component: Component): Runs => ({ unit: `${component}.service` });
 
 /** cp1 (etcd, API server, controller manager, scheduler) and w1 (kubelet), as systemd units; etcd speaks plaintext. */
@@ -112,6 +114,53 @@ function unitCluster({ controlPlanes, worker, endpoint }: KubernetesOptions): Cl
   };
 }
 
+/** kp1, kp2 and kp3: made by kubeadm's init and join, static pods and kubelets as units, reached through HAProxy on lb. */
+export async function startKubeadmCluster(lab: Lab, say: (text: string) => void): Promise<BalancedCluster> {
+  await installHaproxy(say);
+  let balancer: LoadBalancer | undefined;
+  const parts = async ([kp1, kp2, kp3, lb]: readonly Host[]) => {
+    if (!kp1 || !kp2 || !kp3 || !lb) throw new Error('a host is missing');
+    balancer ??= await LoadBalancer.start(lb, [kp1, kp2, kp3]);
+    return { controlPlanes: [kp1, kp2, kp3] as const, endpoint: balancer.endpoint, balancer };
+  };
+  const hosts = await bootKept(
+    lab,
+    {
+      name: 'kubeadm',
+      addresses: { kp1: '10.77.0.21', kp2: '10.77.0.22', kp3: '10.77.0.23', lb: '10.77.0.9' },
+      madeBy: [
+        'clusters.ts',
+        'kubeadm-cluster.ts',
+        'static-pods.ts',
+        'kubernetes-cluster.ts',
+        'load-balancer.ts',
+        'pause.c',
+      ],
+      make: async (all) => {
+        const { controlPlanes, endpoint } = await parts(all);
+        await startKubeadm(controlPlanes, endpoint, say);
+      },
+      stop: async (all) => {
+        await stopKubeadm((await parts(all)).controlPlanes);
+        balancer = undefined; // it goes with its host
+      },
+      start: async (all, sinceMs) => untilKubeadmIsReady((await parts(all)).controlPlanes, sinceMs),
+    },
+    say,
+  );
+  const { controlPlanes, ...rest } = await parts(hosts);
+  const [kp1, , kp3] = controlPlanes;
+  return {
+    ...{ kind: 'static-pods', controlPlane: kp1, ...rest },
+    hosts: controlPlanes.map((host) => ({ host, role: 'control-plane' })),
+    components: Object.fromEntries(controlPlanes.map(({ name }) => [name, POD_CONTROL_PLANE])),
+    runs: (component) =>
+      component === 'kubelet' ? asUnit(component) : { pod: `${component}-kp1`, container: component },
+    kubelet: kp3,
+    logPath: '/api/v1/nodes/kp3/proxy/logs/',
+  };
+}
+
 /** kp1: kubelet as a unit, everything else as static pods of kubeadm's manifests. */
 export async function startPodCluster(lab: Lab, say: (text: string) => void): Promise<Cluster> {
   const only = ([kp1]: readonly Host[]): Host => {
@@ -136,7 +185,7 @@ export async function startPodCluster(lab: Lab, say: (text: string) => void): Pr
     controlPlane: kp1,
     endpoint: `${kp1.ip}:6443`,
     hosts: [{ host: kp1, role: 'control-plane' }],
-    components: { kp1: ['etcd', 'kube-apiserver', ...MANAGERS, 'kubelet', 'admin'] },
+    components: { kp1: POD_CONTROL_PLANE },
     runs: (component) =>
       component === 'kubelet' ? asUnit(component) : { pod: `${component}-kp1`, container: component },
     kubelet: kp1,

@@ -13,15 +13,13 @@ import { makeOnce } from './made-once.ts';
 import { BASE, BIN, hashOf, IMAGES } from './places.ts';
 
 const READY_MS = 240_000;
-const VERSION = 'v1.20.2';
+/** Of the images. */
+export const VERSION = 'v1.20.2';
 
 /** Brings it up and waits until all four pods are ready; about two minutes. */
 export async function startStaticPods(host: Host, say: (text: string) => void): Promise<void> {
-  const folder = await makeImages(say);
   await startContainerd(host, '10.244.9.0/24');
-  for (const { file } of IMAGES_OF) {
-    await host.sh(`ctr -n k8s.io images import /opt/images/${basename(folder)}/${file} >/dev/null`, 180_000);
-  }
+  await importImages(host, say);
   await host.write('/root/kubeadm.yaml', kubeadmConfig(host));
   await host.sh(
     'for phase in "certs all" "kubeconfig all" "etcd local" "control-plane all"; do kubeadm init phase $phase --config /root/kubeadm.yaml; done 2>&1',
@@ -33,10 +31,23 @@ export async function startStaticPods(host: Host, say: (text: string) => void): 
   await untilStaticPodsAreReady(host, sinceMs);
 }
 
+/** Gives the runtime of a host the images of a control plane. */
+export async function importImages(host: Host, say: (text: string) => void): Promise<void> {
+  const folder = await makeImages(say);
+  for (const { file } of IMAGES_OF) {
+    await host.sh(`ctr -n k8s.io images import /opt/images/${basename(folder)}/${file} >/dev/null`, 180_000);
+  }
+}
+
 /** Stops kubelet and all containers, so that everything starts without waiting for what others seem to hold. */
 export async function stopStaticPods(host: Host): Promise<void> {
   await host.sh('systemctl stop kubelet; pkill -x kube-controller; pkill -x kube-scheduler');
   await host.sh(RELEASE_LEASES);
+  await removeContainers(host);
+}
+
+/** Ends every container and the runtime of a host whose kubelet is stopped. */
+export async function removeContainers(host: Host): Promise<void> {
   await host.sh(`for container in $(ctr -n k8s.io containers ls -q); do
   ctr -n k8s.io tasks rm -f $container >/dev/null || true
   ctr -n k8s.io containers rm $container
@@ -45,10 +56,15 @@ done; systemctl stop containerd`);
 
 /** Waits until all four pods are ready, and the node too by what its kubelet said since this time. */
 export async function untilStaticPodsAreReady(host: Host, sinceMs: number): Promise<void> {
-  const areReady = async () => (await pods(host)).match(/ 1\/1 /g)?.length === 4;
-  await host.until('the first answer of the API server', areReady, READY_MS);
+  await untilPodsAreReady(host, 4);
   await untilNodeIsReady(host, host.name, sinceMs);
-  await host.until('four pods to be ready', areReady, READY_MS);
+  await untilPodsAreReady(host, 4);
+}
+
+/** Waits until the cluster has so many pods and each is ready. */
+export async function untilPodsAreReady(host: Host, count: number): Promise<void> {
+  const areReady = async () => (await pods(host)).match(/ 1\/1 /g)?.length === count;
+  await host.until(`${count} pods to be ready`, areReady, READY_MS);
 }
 
 /** `kubectl get pods -A` with the administrator's kubeconfig. */

@@ -31,7 +31,9 @@ function processorJobs(): Job[] {
 
 /** Suites on hosts of a lab: how long they take, how busy they are, and whether `npm test` has them too. */
 const LABS: Readonly<Record<string, { minutes: number; processors: number; quick?: true }>> = {
+  'cluster/three-kubeadm': { minutes: 25, processors: 2 },
   'cluster/three-control-planes': { minutes: 20, processors: 2 },
+  'cluster/three-control-planes-suffer': { minutes: 20, processors: 2 },
   'cluster/renewal': { minutes: 13, processors: 0.5 },
   'cluster/replace-ca-pods': { minutes: 12, processors: 1 },
   'cluster/replace-ca-units': { minutes: 6, processors: 1 },

@@ -4,18 +4,28 @@ import { type ProcessDeps, showProcess } from '../process/show-process.ts';
 import type { RestartedUnit } from '../restart/restart-unit.ts';
 
 /**
- * They end when an API server does not answer them or does not know their rights yet, as one that starts itself, and when they cannot
- * renew a lease in time: that another server is restarted says nothing of the files that they have. What starts next tells.
+ * How many processes may end, by component; one that goes on ending is not well. The managers end when an API server does not answer them
+ * or does not know their rights yet, as one that starts itself, and when they cannot renew a lease in time. An API server ends when no
+ * etcd answers it as it starts, as while a leader is elected. That another server is restarted says nothing of the files that they have:
+ * what starts next tells.
  */
-const END_WITHOUT_API_SERVER: readonly Component[] = ['kube-controller-manager', 'kube-scheduler'];
-/** So many processes may end; one that goes on ending is not well. */
-export const MOST_SUCCESSORS = 2;
+const SUCCESSORS: Partial<Record<Component, number>> = {
+  'kube-controller-manager': 2,
+  'kube-scheduler': 2,
+  // it may need half a minute to end each time, and nobody is served meanwhile
+  'kube-apiserver': 1,
+};
 /** systemd waits for RestartSec= (100 ms, in most guides 5 s), kubelet for 10 s from the second time on; milliseconds. */
 const STARTED_AGAIN_MS = 20_000;
 const POLL_MS = 500;
 
+/** How many processes of it may end before one is judged. */
+export function mostSuccessors({ live, component }: RestartedUnit): number {
+  return live ? 0 : (SUCCESSORS[component] ?? 0);
+}
+
 /**
- * Waits until another process of the component runs. Undefined when none is started in time, and for components that no other server ends.
+ * Waits until another process of the component runs. Undefined when none is started in time.
  *
  * @throws AppError 'not-found' or 'unavailable' when it cannot be seen what runs; an AbortError
  */
@@ -24,7 +34,6 @@ export async function awaitSuccessor(
   ended: RestartedUnit,
   signal: AbortSignal,
 ): Promise<RestartedUnit | undefined> {
-  if (ended.live || !END_WITHOUT_API_SERVER.includes(ended.component)) return undefined;
   const untilMs = deps.clock.nowMs() + STARTED_AGAIN_MS;
   for (;;) {
     const { activeState, invocationId, startedAtMs, text } = await showProcess(deps, ended.process, signal);

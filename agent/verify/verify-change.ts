@@ -11,7 +11,7 @@ import { checkUnit, SETTLE_MS, type UnitDeps } from './check-unit.ts';
 import type { CheckOutcome } from './checks.ts';
 import type { Expectation } from './expectation.ts';
 import { type Patience, READINESS_MS, type Silence, TAKE_UP_MS, UNANSWERED_MS } from './patience.ts';
-import { awaitSuccessor, MOST_SUCCESSORS } from './successor.ts';
+import { awaitSuccessor, mostSuccessors } from './successor.ts';
 
 /** What verification needs. */
 export interface VerifyDeps extends UnitDeps, LiveDeps {
@@ -40,7 +40,8 @@ export async function verifyComponent(
   const silence: Silence = { mostMs: unansweredMs, spentMs: 0 };
   let outcomes = await verifyProcess(deps, expectation, restarted, silence, signal);
   let running = restarted;
-  for (let count = 1; count <= MOST_SUCCESSORS && outcomes.some(({ result }) => result === 'failed'); count++) {
+  const most = mostSuccessors(restarted);
+  for (let count = 1; count <= most && outcomes.some(({ result }) => result === 'failed'); count++) {
     const next = await awaitSuccessor(deps, running, signal).catch((error: unknown) => {
       if (error instanceof AppError) return undefined; // what failed before is told
       throw error;

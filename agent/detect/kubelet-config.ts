@@ -2,7 +2,7 @@
 import { dirname, resolve } from 'node:path';
 import type { SourceFile } from './detected.ts';
 import { NotUnderstood } from './not-understood.ts';
-import { isTrue, parseYamlFile, textAt, type YamlFile } from './yaml-file.ts';
+import { isTrue, parseYamlFile, textAt, textsAt, type YamlFile } from './yaml-file.ts';
 
 /** What the configuration says; '' where it says nothing. */
 export interface KubeletSettings {
@@ -10,6 +10,10 @@ export interface KubeletSettings {
   clientCaFile: string;
   /** True when kubelet renews its client certificate itself, and then uses its own file instead of the kubeconfig's. */
   rotatesClient: boolean;
+  /** Names of cipher suites; empty where Go chooses. */
+  tlsCipherSuites: string[];
+  /** "VersionTLS12". */
+  tlsMinVersion: string;
   /** Folder of static pods. */
   staticPodPath: string;
 }
@@ -28,7 +32,7 @@ export const managedKubeletKeys: readonly (readonly string[])[] = [
  * The settings of one configuration and of what overrides it.
  *
  * @param files - in the order in which they override: --config, then those of --config-dir
- * @throws NotUnderstood with the line when one is no KubeletConfiguration or names a file by something else than text
+ * @throws NotUnderstood with the line when one is no KubeletConfiguration or something else than text stands where text belongs
  */
 export function kubeletSettings(files: readonly SourceFile[]): KubeletSettings {
   const parsed = files.map((file) => ({ file, yaml: parseKubeletConfig(file) }));
@@ -37,10 +41,13 @@ export function kubeletSettings(files: readonly SourceFile[]): KubeletSettings {
     return texts.findLast(({ yaml }) => yaml.document.hasIn(keys));
   };
   const rotating = parsed.findLast(({ yaml }) => yaml.document.hasIn(['rotateCertificates']));
+  const suites = parsed.findLast(({ yaml }) => yaml.document.hasIn(['tlsCipherSuites']));
   const pods = text('staticPodPath');
   return {
     tlsCertFile: text('tlsCertFile')?.value ?? '',
     clientCaFile: text('authentication', 'x509', 'clientCAFile')?.value ?? '',
+    tlsCipherSuites: suites === undefined ? [] : textsAt(suites.file, suites.yaml, ['tlsCipherSuites']),
+    tlsMinVersion: text('tlsMinVersion')?.value ?? '',
     rotatesClient: isTrue(rotating?.yaml.document.getIn(['rotateCertificates'])),
     // kubelet resolves relative paths from the folder of the file
     staticPodPath: pods === undefined || pods.value === '' ? '' : resolve(dirname(pods.file.path), pods.value),

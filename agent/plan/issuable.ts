@@ -4,6 +4,7 @@ import type { Component } from '../../common/names/names.ts';
 import { checkedDns } from '../../common/x509/alternative-names.ts';
 import type { Detected, Problem } from '../detect/detected.ts';
 import { issuers } from './complete-change.ts';
+import { fitKeys } from './fit-key.ts';
 import type { PlanInput } from './plan-input.ts';
 import { isProbe, issuesLeaves } from './rotation.ts';
 import type { WishedSlot } from './wish.ts';
@@ -18,14 +19,17 @@ export interface Issuable {
  * Leaves out the leaves of an authority that signs none now. One of ours that is installed would be lost with the folder that is made new,
  * so then the component is left alone.
  */
-export function issuable({ component }: Detected, slots: readonly WishedSlot[], input: PlanInput): Issuable {
+export function issuable(detected: Detected, slots: readonly WishedSlot[], input: PlanInput): Issuable {
+  const { component } = detected;
   const signed = ({ profile }: WishedSlot) => isProbe(profile) || issuesLeaves(input, issuers[profile]);
   const folder = input.current.find((current) => current.component === component);
+  const issued = fitKeys(detected, slots.filter(signed), input);
   const lost = slots.filter((slot) => !signed(slot) && folder?.certificates.some(({ file }) => file === slot.file));
   return {
-    slots: slots.filter(signed),
+    slots: issued.slots,
     problems: [
       ...slots.flatMap((slot) => malformedNames(component, slot)),
+      ...issued.problems.map((message) => ({ component, message })),
       ...lost.map(({ profile, file }) => ({
         component,
         message: `${file}.crt is installed, and the ${issuers[profile]} CA signs nothing but probes until its new root is trusted everywhere: start the phase reissue on the CA server`,

@@ -53,10 +53,11 @@ function renderComponent(change: ComponentChange): string[] {
   ];
 }
 
-function renderSlot({ profile, dnsNames, ipAddresses, leftOut = [], reason }: Slot): string {
+function renderSlot({ profile, dnsNames, ipAddresses, leftOut = [], key, reason }: Slot): string {
   const names = [...dnsNames, ...ipAddresses];
   const without = leftOut.length === 0 ? '' : `, without ${leftOut.join(', ')} of other members`;
-  return `${profile}${names.length === 0 ? '' : ` for ${names.join(', ')}`}${without}; ${reason}`;
+  const keyed = key === undefined ? '' : `, with an ${key.kind} key (${key.why})`;
+  return `${profile}${names.length === 0 ? '' : ` for ${names.join(', ')}`}${without}${keyed}; ${reason}`;
 }
 
 function renderFile(changeId: string, { path, before, after }: FileChange): string {

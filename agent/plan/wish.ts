@@ -1,7 +1,7 @@
 /** What a component should look like; the comparison with what is there makes a change of it, or nothing. */
 import type { Profile } from '../../common/names/names.ts';
 import type { Detected, Problem, SourceFile } from '../detect/detected.ts';
-import type { BundleFile, Dependant, FileChange, MemberUpdate, Target } from './change.ts';
+import type { BundleFile, Dependant, FileChange, KeyDemand, MemberUpdate, Target } from './change.ts';
 
 /** A certificate that a component shall have. */
 export interface WishedSlot {
@@ -14,6 +14,8 @@ export interface WishedSlot {
   ipAddresses: string[];
   /** Names of the certificate in use that are not asked for, since they are somebody else's. */
   leftOut?: readonly string[];
+  /** Where its callers could not do with every kind of key. */
+  key?: KeyDemand;
 }
 
 /** A file as it is and as it shall be; the two may be equal. */

@@ -14,6 +14,8 @@ export interface CertificateReference {
   path: string;
   /** Base64 of PEM, for an embedded one. */
   data?: string;
+  /** Why it cannot be told what is there. */
+  problem?: string;
 }
 
 type Flags = ReadonlyMap<string, readonly string[]>;

@@ -16,12 +16,19 @@ const LARGEST_PEM = 64 * 1024;
 /**
  * Certificates of the components, and those in kubeadm's folder that none of them refers to (with the consumer ''), sorted
  * by path and consumer. What cannot be read or parsed is listed with its problem.
+ *
+ * @param others - references of what is no component
  */
-export async function findCertificates(layout: Layout, components: readonly Detected[]): Promise<FoundCertificate[]> {
+export async function findCertificates(
+  layout: Layout,
+  components: readonly Detected[],
+  others: readonly CertificateReference[] = [],
+): Promise<FoundCertificate[]> {
   const references: CertificateReference[] = [];
   for (const detected of components) {
     references.push(...(await referencesOf(layout, detected)));
   }
+  references.push(...others);
   const found: FoundCertificate[] = [];
   for (const reference of references) found.push(await readReference(layout, reference)); // one after another: each may be large
   for (const path of await unreferencedFiles(

@@ -7,8 +7,8 @@
  */
 import { AppError, messageOf } from '../common/errors/app-error.ts';
 import type { Component } from '../common/names/names.ts';
-import type { KeyAlgorithm } from '../common/x509/keys.ts';
 import { applyChange, type HeldPermit } from './apply/apply-change.ts';
+import type { KeyChoice } from './keys/choose-algorithm.ts';
 import { makeKeys } from './keys/make-keys.ts';
 import { acquirePermit, type PermitDeps, releasePermit } from './permit/acquire-permit.ts';
 import type { Change } from './plan/change.ts';
@@ -30,7 +30,7 @@ export interface RotateDeps extends PermitDeps {
   transaction: TransactionDeps;
   board: StatusBoard;
   verifier: Pick<Verifier, 'remember' | 'verify' | 'verifyBefore'>;
-  keyAlgorithm: KeyAlgorithm;
+  keyAlgorithm: KeyChoice;
   /** Why the etcd of the change must not be restarted now, see membersDown. */
   membersDown(change: Change, signal: AbortSignal): Promise<string | undefined>;
   /** Why the change has to be planned again, see changedSince. */

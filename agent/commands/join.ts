@@ -6,6 +6,7 @@ import { systemClock } from '../../common/time/clock.ts';
 import { loadAgentConfig } from '../config/agent-config.ts';
 import { loadEnrolment } from '../enrol/enrolment.ts';
 import { joinFleet } from '../enrol/join.ts';
+import { chooseAlgorithm } from '../keys/choose-algorithm.ts';
 import type { Layout } from '../layout.ts';
 
 /** What was typed. */
@@ -34,7 +35,7 @@ export async function joinCommand(layout: Layout, options: JoinCommandOptions): 
       caHash: options.caHash,
       nodeName: options.nodeName,
       mode: options.observe ? 'observe' : 'enforce',
-      keyAlgorithm,
+      keyAlgorithm: chooseAlgorithm(keyAlgorithm),
     },
   );
   const lines = [

@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import type { DetectOverrides } from '../detect/overrides.ts';
 import { loadAgentConfig, parseAgentConfig } from './agent-config.ts';
 
-const defaults = { logLevel: 'info', keyAlgorithm: 'ecdsa-p256', reconcileInterval: 300_000 };
+const defaults = { logLevel: 'info', keyAlgorithm: 'auto', reconcileInterval: 300_000 };
 
 describe('agent configuration', () => {
   it('has a default for everything, and leaves the mode to what join recorded', () => {

@@ -25,7 +25,8 @@ const schema = z.strictObject({
   /** Overrides what `join` recorded. */
   mode: z.enum(['enforce', 'observe']).optional(),
   logLevel: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
-  keyAlgorithm: z.enum(['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096']).default('ecdsa-p256'),
+  /** "auto": ECDSA P-256, and RSA of 2048 bits where a component's cipher suites fit no ECDSA keys. */
+  keyAlgorithm: z.enum(['auto', 'ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096']).default('auto'),
   /** How often the node is compared with what it should be, without any other cause. */
   reconcileInterval: duration('10s', '24h').default(5 * 60_000),
   /** Components whose unit or manifest is not where it usually is, or that shall be left alone. */

@@ -18,6 +18,8 @@ export interface CertificateReference {
   data?: string;
   /** True for a default path, where it need not be. */
   optional?: boolean;
+  /** Why it cannot be told what is there. */
+  problem?: string;
 }
 
 type Flags = ReadonlyMap<string, readonly string[]>;

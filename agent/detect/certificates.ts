@@ -6,6 +6,7 @@ import type { Layout } from '../layout.ts';
 import { type CertificateReference, certificateReferences } from './certificate-references.ts';
 import type { Detected, FoundCertificate } from './detected.ts';
 import { kubeletReferences } from './kubelet-references.ts';
+import { nestedReferences } from './nested-references.ts';
 import { below, readSourceIfAny } from './source-file.ts';
 import { unreferencedFiles } from './unreferenced.ts';
 
@@ -15,16 +16,19 @@ const LARGEST_PEM = 64 * 1024;
 /**
  * Certificates of the components, and those in kubeadm's folder that none of them refers to (with the consumer ''), sorted
  * by path and consumer. What cannot be read or parsed is listed with its problem.
+ *
+ * @param others - references of what is no component
  */
-export async function findCertificates(layout: Layout, components: readonly Detected[]): Promise<FoundCertificate[]> {
+export async function findCertificates(
+  layout: Layout,
+  components: readonly Detected[],
+  others: readonly CertificateReference[] = [],
+): Promise<FoundCertificate[]> {
   const references: CertificateReference[] = [];
   for (const detected of components) {
-    references.push(
-      ...(detected.component === 'kubelet'
-        ? await kubeletReferences(layout, detected)
-        : certificateReferences(layout, detected)),
-    );
+    references.push(...(await referencesOf(layout, detected)));
   }
+  references.push(...others);
   const found: FoundCertificate[] = [];
   for (const reference of references) {
     const file = await readReference(layout, reference); // one after another: each may be large
@@ -48,11 +52,25 @@ export function firstCertificate(text: string): string | undefined {
   )?.[0];
 }
 
+async function referencesOf(layout: Layout, detected: Detected): Promise<CertificateReference[]> {
+  switch (detected.component) {
+    case 'kubelet':
+      return kubeletReferences(layout, detected);
+    case 'kube-apiserver':
+    case 'kube-controller-manager':
+    case 'kube-scheduler':
+      return [...certificateReferences(layout, detected), ...(await nestedReferences(layout, detected))];
+    default:
+      return certificateReferences(layout, detected);
+  }
+}
+
 async function readReference(layout: Layout, reference: CertificateReference): Promise<FoundCertificate> {
   const { consumer } = reference;
   const absolute = isAbsolute(reference.path);
   const path = absolute ? below(layout, reference.path) : reference.path;
   try {
+    if (reference.problem !== undefined) throw new Error(reference.problem);
     if (!absolute) throw new Error('is no absolute path');
     const text =
       reference.data === undefined

@@ -4,6 +4,7 @@ import { type Component, components } from '../../common/names/names.ts';
 import type { RunCommand } from '../../common/run/command.ts';
 import type { Layout } from '../layout.ts';
 import { detectAdmin } from './admin.ts';
+import type { CertificateReference } from './certificate-references.ts';
 import { findCertificates } from './certificates.ts';
 import type { Detected, DetectedNode, FoundCertificate, Problem } from './detected.ts';
 import { detectEtcd } from './etcd.ts';
@@ -13,8 +14,9 @@ import { detectKubelet, staticPodFolder } from './kubelet.ts';
 import type { ProcessDeps } from './load-process.ts';
 import { detectManager } from './manager.ts';
 import { toProblem } from './not-understood.ts';
+import { otherPodReferences } from './other-pods.ts';
 import type { DetectOverrides } from './overrides.ts';
-import { findStaticPods } from './static-pods.ts';
+import { findStaticPods, type StaticPods } from './static-pods.ts';
 import { findUnclaimed } from './unclaimed.ts';
 import type { OnNotAsked } from './version.ts';
 
@@ -76,7 +78,10 @@ export async function detectNode(deps: DetectDeps, signal: AbortSignal): Promise
   return {
     components: everything.filter(managed),
     problems: problems.filter(managed),
-    certificates: [...(await findCertificates(deps.layout, everything)), ...notRead],
+    certificates: [
+      ...(await findCertificates(layout, everything, await podReferences(layout, manifests, pods))),
+      ...notRead,
+    ],
   };
 }
 
@@ -91,6 +96,16 @@ const DETECTORS: Record<
   'kube-proxy': detectProxy,
   admin: ({ layout, overrides }) => detectAdmin(layout, overrides),
 };
+
+/** What runs by a manifest that was found to be a component's, understood or not, is none of the others. */
+function podReferences(
+  layout: Layout,
+  manifests: string | undefined,
+  pods: StaticPods,
+): Promise<CertificateReference[]> {
+  const claimed = [...pods.values()].map((pod) => ('manifest' in pod ? pod.manifest.path : pod.place.path));
+  return otherPodReferences(layout, manifests, new Set(claimed));
+}
 
 async function orProblem<Found extends Detected>(
   component: Component,

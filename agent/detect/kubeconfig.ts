@@ -41,6 +41,22 @@ export function parseKubeconfig(file: SourceFile): Kubeconfig {
   return { server: textOf(file, yaml, cluster, 'server'), certificates };
 }
 
+/**
+ * The certificates of all its users and clusters, for a kubeconfig that is read without its current context.
+ *
+ * @throws NotUnderstood with the line when it is no YAML mapping, or something else than text stands where a certificate belongs
+ */
+export function allKubeconfigCertificates(file: SourceFile): KubeconfigCertificate[] {
+  const yaml = parseYamlFile(file);
+  const inAll = (list: string, field: string, key: 'client-certificate' | 'certificate-authority') => {
+    const items = yaml.document.get(list);
+    return (isSeq(items) ? items.items : []).flatMap((item) =>
+      isMap(item) ? certificateIn(file, yaml, item.get(field), key) : [],
+    );
+  };
+  return [...inAll('users', 'user', 'client-certificate'), ...inAll('clusters', 'cluster', 'certificate-authority')];
+}
+
 /** The mapping under `field` of the entry with this name in a list of a kubeconfig. */
 function entry(file: SourceFile, yaml: YamlFile, list: string, field: string, name: string): unknown {
   const items = yaml.document.get(list);

@@ -2,7 +2,7 @@
 import { dirname, resolve } from 'node:path';
 import type { SourceFile } from './detected.ts';
 import { NotUnderstood } from './not-understood.ts';
-import { isTrue, parseYamlFile, textAt, type YamlFile } from './yaml-file.ts';
+import { isTrue, parseYamlFile, textAt, textsAt, type YamlFile } from './yaml-file.ts';
 
 /** What the configuration says; '' where it says nothing. */
 export interface KubeletSettings {
@@ -12,6 +12,10 @@ export interface KubeletSettings {
   rotatesClient: boolean;
   /** True when it serves with a certificate that it had signed by the cluster (serverTLSBootstrap). */
   bootstrapsServing: boolean;
+  /** Names of cipher suites; empty where Go chooses. */
+  tlsCipherSuites: string[];
+  /** "VersionTLS12". */
+  tlsMinVersion: string;
   /** Folder of static pods. */
   staticPodPath: string;
 }
@@ -30,7 +34,7 @@ export const managedKubeletKeys: readonly (readonly string[])[] = [
  * The settings of one configuration and of what overrides it.
  *
  * @param files - in the order in which they override: --config, then those of --config-dir
- * @throws NotUnderstood with the line when one is no KubeletConfiguration or names a file by something else than text
+ * @throws NotUnderstood with the line when one is no KubeletConfiguration or something else than text stands where text belongs
  */
 export function kubeletSettings(files: readonly SourceFile[]): KubeletSettings {
   const parsed = files.map((file) => ({ file, yaml: parseKubeletConfig(file) }));
@@ -40,10 +44,13 @@ export function kubeletSettings(files: readonly SourceFile[]): KubeletSettings {
   };
   const on = (key: string) =>
     isTrue(parsed.findLast(({ yaml }) => yaml.document.hasIn([key]))?.yaml.document.getIn([key]));
+  const suites = parsed.findLast(({ yaml }) => yaml.document.hasIn(['tlsCipherSuites']));
   const pods = text('staticPodPath');
   return {
     tlsCertFile: text('tlsCertFile')?.value ?? '',
     clientCaFile: text('authentication', 'x509', 'clientCAFile')?.value ?? '',
+    tlsCipherSuites: suites === undefined ? [] : textsAt(suites.file, suites.yaml, ['tlsCipherSuites']),
+    tlsMinVersion: text('tlsMinVersion')?.value ?? '',
     rotatesClient: on('rotateCertificates'),
     bootstrapsServing: on('serverTLSBootstrap'),
     // kubelet resolves relative paths from the folder of the file

@@ -144,7 +144,10 @@ describe('detectKubelet', () => {
     it("reads the files in kubelet's order, and ours apart", async () => {
       await node.write(`${FOLDER}/20-b.conf`, dropIn('maxPods: 5\n'));
       await node.write(`${FOLDER}/20/a.conf`, dropIn('maxPods: 4\n'));
-      await node.write(`${FOLDER}/10-a.conf`, dropIn('tlsCertFile: /a.crt\nstaticPodPath: pods\n'));
+      await node.write(
+        `${FOLDER}/10-a.conf`,
+        dropIn('tlsCertFile: /a.crt\nstaticPodPath: pods\ntlsCipherSuites: [A, B]\ntlsMinVersion: VersionTLS12\n'),
+      );
       await node.write(`${FOLDER}/99-z.conf`, dropIn('maxPods: 6\n'));
       await node.write(`${FOLDER}/05.yaml`, 'a: [');
       await node.write(`${FOLDER}/90-kube-mtls.conf`, dropIn('tlsCertFile: /ours.crt\nrotateCertificates: false\n'));
@@ -158,6 +161,8 @@ describe('detectKubelet', () => {
         clientCaFile: '/etc/kubernetes/pki/ca.crt',
         rotatesClient: false,
         bootstrapsServing: false,
+        tlsCipherSuites: ['A', 'B'],
+        tlsMinVersion: 'VersionTLS12',
         staticPodPath: node.path(`${FOLDER}/pods`),
       });
     });

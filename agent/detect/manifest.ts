@@ -38,6 +38,8 @@ const manifestSchema = z.object({
   metadata: z.object({ name: z.string().min(1), namespace: z.string().nullish() }),
   spec: z.object({
     containers: z.array(containerSchema),
+    /** Looked at for the inventory alone. */
+    initContainers: z.array(containerSchema).nullish().catch(undefined),
     volumes: z.array(z.object({ name: z.string(), hostPath: z.object({ path: z.string() }).nullish() })).nullish(),
     securityContext: securitySchema,
   }),

@@ -58,7 +58,7 @@ export async function findStaticPods(
 }
 
 /** The files that kubelet reads: all that do not begin with a dot, whatever they are called, and no folders. */
-async function readManifests(folder: string): Promise<(SourceFile | NotUnderstood)[] | NotUnderstood> {
+export async function readManifests(folder: string): Promise<(SourceFile | NotUnderstood)[] | NotUnderstood> {
   let names: string[];
   try {
     const entries = (await readFolder(folder)) ?? [];

@@ -1,5 +1,5 @@
 /** YAML files of Kubernetes, read only to look at them. */
-import { type Document, isMap, type YAMLMap } from 'yaml';
+import { type Document, isMap, isScalar, isSeq, type YAMLMap } from 'yaml';
 import { messageOf } from '../../common/errors/app-error.ts';
 import type { SourceFile } from './detected.ts';
 import { NotUnderstood } from './not-understood.ts';
@@ -44,6 +44,22 @@ export function textAt(file: SourceFile, yaml: YamlFile, keys: readonly string[]
   if (typeof value === 'string') return value;
   const line = yaml.lineOf(yaml.document.getIn(keys, true));
   throw new NotUnderstood(`${keys.join('.')} is no text`, { path: file.path, line });
+}
+
+/**
+ * The texts of a list at a path of keys.
+ *
+ * @returns none when nothing stands there
+ * @throws NotUnderstood with the line when something else than a list of texts stands there
+ */
+export function textsAt(file: SourceFile, yaml: YamlFile, keys: readonly string[]): string[] {
+  const value = valueAt(file, yaml, keys);
+  if (value === undefined || value === null) return [];
+  const texts = isSeq(value) ? value.items.map((item) => (isScalar(item) ? item.value : item)) : [value];
+  const isText = (text: unknown): text is string => typeof text === 'string';
+  if (isSeq(value) && texts.every(isText)) return texts;
+  const line = yaml.lineOf(yaml.document.getIn(keys, true));
+  throw new NotUnderstood(`${keys.join('.')} is no list of texts`, { path: file.path, line });
 }
 
 /** Kubernetes and etcd read YAML 1.1, which has more words for true than the parser here, which reads 1.2. */

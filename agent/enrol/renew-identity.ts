@@ -5,8 +5,9 @@ import { Backoff } from '../../common/time/backoff.ts';
 import type { Clock } from '../../common/time/clock.ts';
 import { chainsTo, keyMatches, parseCertificate, parseCertificates } from '../../common/x509/certificate.ts';
 import { createCsr } from '../../common/x509/csr.ts';
-import { generateKey, type KeyAlgorithm } from '../../common/x509/keys.ts';
+import { generateKey } from '../../common/x509/keys.ts';
 import { lifeAtMs } from '../../common/x509/life.ts';
+import { chooseAlgorithm, type KeyChoice } from '../keys/choose-algorithm.ts';
 import type { Layout } from '../layout.ts';
 import type { ServerLink } from '../link/server-link.ts';
 import { loadIdentity, saveIdentity } from './identity.ts';
@@ -17,7 +18,7 @@ export interface RenewIdentityDeps {
   link: ServerLink;
   clock: Clock;
   log: Log;
-  keyAlgorithm: KeyAlgorithm;
+  keyAlgorithm: KeyChoice;
 }
 
 /** The longest sleep, so that a clock that was set right is noticed. */
@@ -50,7 +51,7 @@ export function renewalDueMs(certificatePem: string): number {
 /** One new identity. It replaces the old one only when the server can be reached with it: the old one is deleted. */
 async function renewOnce(deps: RenewIdentityDeps, signal: AbortSignal): Promise<void> {
   const { layout, link, clock, log, keyAlgorithm } = deps;
-  const key = await generateKey(keyAlgorithm);
+  const key = await generateKey(chooseAlgorithm(keyAlgorithm));
   const { certificates } = await link.calls();
   const csr = new TextEncoder().encode(createCsr(key, { commonName: 'node' }));
   const renewed = await certificates.renewIdentity({ csr }, { signal });

@@ -71,7 +71,7 @@ export const KUBELET_FORMATS: readonly Format[] = [
   },
   {
     message:
-      /^(?:\S+: )?(?:[Cc]ertificate request was not signed|Failed while requesting a signed certificate|Reached backoff limit, still unable to rotate certs|Unable to store the new cert\/key pair|expected ".*" to be a symlink but it is a file)/,
+      /^(?:\S+: )?(?:[Cc]ertificate request was not signed|Failed while requesting a signed certificate|Reached backoff limit, still unable to rotate certs|Unable to (?:store the new cert\/key pair|generate a certificate signing request|load a client to request certificates|set the cert\/key pair to the bootstrap certificate)|expected ".*" to be a symlink but it is a file)/,
     is: 'failure',
     cause: 'conflicting-setting',
     fault: 'own',

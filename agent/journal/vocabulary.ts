@@ -95,7 +95,7 @@ const ROWS: readonly Row[] = [
   ],
   [/transport: certificate serial [0-9a-f]+ revoked/, 'theirs', 'untrusted-identity', 'its certificate is revoked'],
   [
-    /x509: (?:issuer name does not match|cannot verify signature|unhandled critical extension|malformed|trailing data)/,
+    /x509: (?:issuer name does not match|cannot (?:verify signature|parse )|unhandled critical extension|malformed|trailing data|negative serial number|invalid |SAN \w+ is malformed|certificate contains duplicate extension)/,
     'theirs',
     'malformed-file',
     'its certificate is malformed or disallowed',
@@ -167,7 +167,7 @@ const ROWS: readonly Row[] = [
     'it agrees on no protocol in its handshake (ALPN), which newer clients demand: update it',
   ],
   [
-    /tls: failed to parse certificate from server/,
+    /tls: failed to parse (?:certificate from server|client certificate)/,
     'theirs',
     'malformed-file',
     'its certificate is malformed or disallowed',
@@ -175,7 +175,7 @@ const ROWS: readonly Row[] = [
   // own files
   [/tls: private key (?:type )?does not match public key/, 'file', 'key-mismatch', 'key and certificate are no pair'],
   [
-    /tls: failed to find (?:.*PEM data|PEM block with type ending in)|tls: found a certificate rather than a key|tls: failed to parse private key|does not contain any valid RSA or ECDSA certificates/,
+    /tls: failed to find .*PEM (?:data|block)|tls: found a certificate rather than a key|tls: failed to parse private key|does not contain any valid RSA or ECDSA certificates/,
     'file',
     'malformed-file',
     'a file holds no certificate or no key, or they are swapped',

@@ -59,8 +59,6 @@ const schema = z.strictObject({
   /** Symbolic links with their targets. */
   links: z.record(path, z.string()).default({}),
   /** As in agent.yaml. */
-  keyAlgorithm: z.enum(['ecdsa-p256', 'rsa-2048']).default('ecdsa-p256'),
-  /** As in agent.yaml. */
   overrides: z
     .strictObject({
       manifestsFolder: path.optional(),
@@ -147,9 +145,9 @@ export function asInFixture(text: string, { cluster }: LayoutNode): string {
 }
 
 async function inputOf(asked: LayoutFile, cluster: FakeCluster): Promise<PlanInput> {
-  const { hostname, node: nodeName, overrides, keyAlgorithm } = asked;
+  const { hostname, node: nodeName, overrides } = asked;
   const { layout, run } = cluster.node;
-  const input = { ...(await cluster.input()), keyAlgorithm };
+  const input = await cluster.input();
   if (hostname === undefined && Object.keys(overrides).length === 0) return input;
   const deps = { layout, run, hostname: hostname ?? nodeName, overrides };
   const detected = await detectNode(deps, new AbortController().signal);

@@ -1,7 +1,15 @@
 /** What the plan decides. Only the plan makes these; every later stage takes a Change or something made from one. */
 import type { Authority, Component, Profile } from '../../common/names/names.ts';
+import type { KeyKind } from '../../common/x509/keys.ts';
 import type { Detected, Problem, SourceFile } from '../detect/detected.ts';
 import type { PodRef } from '../process/pod-containers.ts';
+
+/** A kind of key that a certificate must have, and why. */
+export interface KeyDemand {
+  kind: KeyKind;
+  /** "--tls-cipher-suites has no suite for ECDSA keys". */
+  why: string;
+}
 
 /** A certificate that a component needs; its files are `${file}.crt` and `${file}.key` in the component's folder. */
 export interface Slot {
@@ -15,6 +23,8 @@ export interface Slot {
   leftOut?: readonly string[];
   /** Names of the certificate in use that none of ours holds: "email:a@b", and a manager's other than its node's. */
   notHeld?: readonly string[];
+  /** Where its callers could not do with every kind of key. */
+  key?: KeyDemand;
   /** Why it is issued now: "missing", "expires 2026-…", "names changed", "issuer changed". */
   reason: string;
 }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Profile } from '../../common/names/names.ts';
 import type { Certificate } from '../../common/x509/certificate.ts';
+import { kindOfKey } from '../../common/x509/keys.ts';
 import { lifeAtMs } from '../../common/x509/life.ts';
 import type { InstalledCertificate } from './plan-input.ts';
 import { tryParse } from './try-parse.ts';
@@ -25,6 +26,8 @@ export function whyDue({ slot, installed, signers, nodeName, nowMs }: DueInput):
   if (certificate === undefined) return 'unreadable';
   if (!installed.keyMatches) return 'key missing or not the one of the certificate';
   if (!isIssuedBy(certificate, signers)) return `issuer changed: ${certificate.issuer} is not the CA that signs it now`;
+  const kind = kindOfKey(certificate.x509.publicKey);
+  if (slot.key !== undefined && kind !== slot.key.kind) return `key is no ${slot.key.kind} key: ${slot.key.why}`;
   const names = [
     ...missing(slot.dnsNames, certificate.dnsNames),
     ...missing(slot.ipAddresses, certificate.ipAddresses),

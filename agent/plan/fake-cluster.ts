@@ -1,14 +1,15 @@
 /** Nodes of the cluster of a kubeadm by hand, for tests of the plan: detection is the real one, and plans can be applied. */
 import { chmod, mkdir, readFile, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Authority, components, type Profile } from '../../common/names/names.ts';
-import { generateKey } from '../../common/x509/keys.ts';
+import { type Authority, components } from '../../common/names/names.ts';
+import { generateKey, type KeyAlgorithm } from '../../common/x509/keys.ts';
 import { createAuthority, newSerial, type Signer, signCertificate } from '../../common/x509/sign.ts';
 import { detectNode } from '../detect/detect-node.ts';
 import type { DetectedManager, SourceFile } from '../detect/detected.ts';
 import { FakeNode } from '../detect/fake-node.ts';
+import { chooseAlgorithm, type KeyChoice } from '../keys/choose-algorithm.ts';
 import { componentFolder } from '../layout.ts';
-import type { ComponentChange, NodePlan } from './change.ts';
+import type { ComponentChange, NodePlan, Slot } from './change.ts';
 import { bundlesOf, type FakeRotation, rotationsOf, signerOf } from './fake-authorities.ts';
 import {
   apiserverCommand,
@@ -54,6 +55,8 @@ export class FakeCluster {
   /** What etcd tells; undefined for one that does not answer. */
   members: EtcdMember[] | undefined;
   nowMs = nowMs;
+  /** As agent.yaml names it. */
+  keyAlgorithm: KeyChoice = 'auto';
   #changes = 0;
 
   constructor(node: FakeNode, signers: ReadonlyMap<Authority, Signer>, settings: NodeSettings) {
@@ -199,7 +202,7 @@ export class FakeCluster {
     }
     const { members } = this;
     return {
-      ...{ detected, layout, settings: this.settings, nowMs: this.nowMs, keyAlgorithm: 'ecdsa-p256' },
+      ...{ detected, layout, settings: this.settings, nowMs: this.nowMs, keyAlgorithm: this.keyAlgorithm },
       current: await readInstalled(layout, components.all),
       trust: await readTrust(detected, layout),
       bundles: bundlesOf(this),
@@ -229,8 +232,9 @@ export class FakeCluster {
     const folder = componentFolder(layout, change.component);
     const version = join(folder.slice(layout.root.length), `v${changeId}`);
     const made = new Map<string, string>();
-    for (const { profile, file, dnsNames, ipAddresses } of change.slots) {
-      const { pem, keyPem } = await this.#sign(profile, dnsNames, ipAddresses);
+    for (const slot of change.slots) {
+      const { file } = slot;
+      const { pem, keyPem } = await this.#sign(slot);
       made.set(`${file}.crt`, pem).set(`${file}.key`, keyPem);
     }
     for (const { file, authority } of change.bundles) made.set(file, bundlesOf(this).get(authority) ?? '');
@@ -254,12 +258,19 @@ export class FakeCluster {
     return readFile(this.node.path(path), 'utf8');
   }
 
-  #sign(profile: Profile, dnsNames: string[], ipAddresses: string[]) {
-    return this.#issue(signerOf(this, profile), dnsNames, ipAddresses, this.nowMs);
+  #sign({ profile, dnsNames, ipAddresses, key }: Slot) {
+    const algorithm = chooseAlgorithm(this.keyAlgorithm, key?.kind);
+    return this.#issue(signerOf(this, profile), dnsNames, ipAddresses, this.nowMs, algorithm);
   }
 
-  async #issue(signer: Signer, dnsNames: string[], ipAddresses: string[], notBeforeMs: number) {
-    const key = await generateKey('ecdsa-p256');
+  async #issue(
+    signer: Signer,
+    dnsNames: string[],
+    ipAddresses: string[],
+    notBeforeMs: number,
+    algorithm: KeyAlgorithm = 'ecdsa-p256',
+  ) {
+    const key = await generateKey(algorithm);
     const pem = signCertificate(
       {
         ...{ serial: newSerial(), commonName: 'test', organizations: [], publicKey: key.publicKey, uris: [] },

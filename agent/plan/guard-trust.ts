@@ -27,8 +27,7 @@ export function guardTrust(detected: Detected, replaced: readonly string[], inpu
   const own = `${componentFolder(input.layout, detected.component)}/`;
   return uses.flatMap((use) => {
     const where = 'path' in use.roots ? { path: use.roots.path } : {};
-    const message = complaint(use, own, input);
-    return message === undefined ? [] : [{ component: detected.component, message, ...where }];
+    return complaints(use, own, input).map((message) => ({ component: detected.component, message, ...where }));
   });
 }
 
@@ -73,25 +72,46 @@ function parsed(pem: string): Certificate[] {
   }
 }
 
-function complaint({ authority, setting, roots }: TrustUse, own: string, input: TrustInput): string | undefined {
+function complaints({ authority, setting, roots }: TrustUse, own: string, input: TrustInput): string[] {
   let inUse: Certificate[];
   try {
     inUse = parseCertificates('pem' in roots ? roots.pem : textOf(roots.path, input));
   } catch (error) {
     // a file of ours that was damaged is written anew: the roots that it had passed this guard when it was first written
-    if ('path' in roots && roots.path.startsWith(own)) return undefined;
-    return `the roots of ${setting} cannot be read (${AppError.from(error).message}), so it cannot be told whom a change would lock out: repair the file`;
+    if ('path' in roots && roots.path.startsWith(own)) return [];
+    return [
+      `the roots of ${setting} cannot be read (${AppError.from(error).message}), so it cannot be told whom a change would lock out: repair the file`,
+    ];
   }
-  const mayGo = new Set([...rootsOf(input.bundles, authority), ...retiredRootsOf(input, authority)].map(rootIdentity));
+  const kept = rootsOf(input.bundles, authority);
+  const mayGo = new Set([...kept, ...retiredRootsOf(input, authority)].map(rootIdentity));
   // nothing chains to an expired root any more
   const lost = inUse.filter((root) => root.notAfter.getTime() > input.nowMs && !mayGo.has(rootIdentity(root)));
-  if (lost.length === 0) return undefined;
-  const names = lost.map((root) => `${root.subject} (${root.publicKeyPin})`).join(', ');
+  const leaves = lost.filter(({ ca }) => !ca);
+  // a leaf among the roots is believed by itself alone (RFC 5280, 6.1; crypto/x509), and goes on by the root that signed it
+  const alone = leaves.filter(
+    (leaf) => !kept.some(({ x509 }) => leaf.x509.checkIssued(x509) && leaf.x509.verify(x509.publicKey)),
+  );
+  const trusts = `trust would change: ${setting} trusts`;
   // a server that has other roots of the setting was made for this cluster, and adopts nothing again
   const advice = inUse.some((root) => mayGo.has(rootIdentity(root)))
     ? 'take it out of the file if nobody needs it; further roots are only kept when init finds them in the file of the CA'
     : "start the CA server with --adopt and the folder of the cluster's CAs, so that it goes on with them";
-  return `trust would change: ${setting} trusts ${names}, which is no root of the server's ${authority} CA; ${advice}`;
+  const authorities = lost.filter(({ ca }) => ca);
+  return [
+    ...(authorities.length === 0
+      ? []
+      : [`${trusts} ${namesOf(authorities)}, which is no root of the server's ${authority} CA; ${advice}`]),
+    ...(alone.length === 0
+      ? []
+      : [
+          `${trusts} ${namesOf(alone)}, which is no CA but the certificate of one holder, and no root of the server's ${authority} CA signed it; have the holder use a certificate of a CA in the file, then take this one out of it, or put a root of the ${authority} CA there instead where it stands alone`,
+        ]),
+  ];
+}
+
+function namesOf(roots: readonly Certificate[]): string {
+  return roots.map((root) => `${root.subject} (${root.publicKeyPin})`).join(', ');
 }
 
 function textOf(path: string, { trust }: Pick<PlanInput, 'trust'>): string {

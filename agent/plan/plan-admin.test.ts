@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { chmod } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
+import { detectAdmin } from '../detect/admin.ts';
 import { FakeCluster, lifetimeMs, nowMs } from './fake-cluster.ts';
 import { applyAll, assertDone, changeOf, on, slotsOf } from './plan-for-tests.ts';
+import { planNode } from './plan-node.ts';
 
 const path = '/etc/kubernetes/admin.conf';
 const folder = '/etc/kube-mtls/pki/admin/current';
@@ -92,6 +94,20 @@ describe('planAdmin', () => {
         assert.ok(slotsOf(change).includes('admin'));
       }));
   }
+
+  it('gives two files of one user one certificate, since the server issues a profile once', () =>
+    admin(async (cluster) => {
+      const second = '/etc/kubernetes/second.conf';
+      await cluster.node.write(second, await cluster.read(path));
+      const { detected, ...input } = await cluster.input();
+      const adminKubeconfigs = [path, second].map((each) => ({ path: each, profile: 'admin-client' as const }));
+      const both = await detectAdmin(cluster.node.layout, { adminKubeconfigs });
+      assert.ok(both);
+      const plan = planNode({ ...input, detected: { ...detected, components: [both] } });
+      assert.deepEqual(slotsOf(changeOf(plan, 'admin')), ['admin']);
+      await cluster.apply(plan);
+      assert.equal((await embeddedIn(cluster, second)).certificate, (await embeddedIn(cluster)).certificate);
+    }));
 
   it('takes a key out of sight of everybody, and says so', () =>
     admin(async (cluster) => {

@@ -35,7 +35,12 @@ export function planAdmin(admin: DetectedAdmin, input: PlanInput): Wish {
   const leaves = issuesLeaves(input, 'kubernetes');
   const { slots, problems } = issuable(
     admin,
-    admin.kubeconfigs.map(({ profile }) => ({ profile, file: names[profile], ...noNames })),
+    // files of one user have one certificate: the server issues a profile once in a change
+    [...new Set(admin.kubeconfigs.map(({ profile }) => profile))].map((profile) => ({
+      profile,
+      file: names[profile],
+      ...noNames,
+    })),
     input,
   );
   const kubeconfigs = admin.kubeconfigs.map(({ profile, file }): Kubeconfig => ({ name: names[profile], file }));

@@ -57,7 +57,8 @@ describe('planEtcd for a static pod', () => {
     }));
 
   const suites: [what: string, suites: string, message: RegExp | undefined][] = [
-    ['for RSA keys alone', 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256', /none for ECDSA keys.*keyAlgorithm: rsa-2048/],
+    ['for neither', 'TLS_PSK_WITH_AES_128_GCM_SHA256', /cannot be told whether --cipher-suites fits RSA or ECDSA keys/],
+    ['for RSA keys alone', 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256', undefined],
     ['for both', 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256', undefined],
   ];
   for (const [what, value, message] of suites) {

@@ -58,7 +58,7 @@ function planLeaves(etcd: DetectedEtcd, step: 'prepare' | 'enforce', input: Plan
   const member = memberOf(input);
   const settings = etcdSettings(etcd, { step, member, file: (name) => currentFile(layout, 'etcd', name) });
   const after = (name: string) => settings.get(name) ?? effectiveSetting(etcd, name);
-  const slots = slotsOf(etcd, after, member, input);
+  const { slots, problems } = issuable(etcd, slotsOf(etcd, after, member, input), input);
   const leftOut = new Set(slots.flatMap((slot) => slot.leftOut ?? []));
   const wish = wishOf(etcd, settings, step, input);
   const demanded = demandsClients(etcd) && allSecure(effectiveSetting(etcd, 'listen-client-urls'));
@@ -68,7 +68,7 @@ function planLeaves(etcd: DetectedEtcd, step: 'prepare' | 'enforce', input: Plan
     slots,
     problems: [
       ...wish.problems,
-      ...issuable(etcd, slots, input).problems,
+      ...problems,
       ...servedNow('etcd', peerServedPath(etcd), input).problems,
       ...(turns ? guardProbes(etcd, after('listen-client-urls')) : []),
     ],
@@ -201,15 +201,6 @@ function refusals(etcd: DetectedEtcd, step: 'prepare' | 'enforce', input: PlanIn
   const refused: string[] = [];
   for (const name of ['auto-tls', 'peer-auto-tls']) {
     if (isOn(effectiveSetting(etcd, name))) refused.push(`--${name} makes etcd sign its own certificates: remove it`);
-  }
-  const suites = effectiveSetting(etcd, 'cipher-suites');
-  const kind = input.keyAlgorithm.startsWith('rsa') ? 'RSA' : 'ECDSA';
-  // the names are those of TLS 1.2, which etcd goes no higher than before 3.6
-  if (suites !== '' && !new RegExp(`_${kind}_`).test(suites)) {
-    const other = kind === 'RSA' ? 'ecdsa-p256' : 'rsa-2048';
-    refused.push(
-      `--cipher-suites has none for ${kind} keys: add one on every member, or set keyAlgorithm: ${other} in agent.yaml`,
-    );
   }
   for (const name of ['client-cert-allowed-hostname', 'peer-cert-allowed-hostname', 'peer-cert-allowed-cn']) {
     if (effectiveSetting(etcd, name) !== '') refused.push(`--${name} may refuse the new certificates: remove it`);

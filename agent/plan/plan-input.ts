@@ -1,7 +1,7 @@
 /** Everything that a plan is made from. The plan itself reads nothing else, no file and no clock. */
 import type { Authority, Component, RotationPhase } from '../../common/names/names.ts';
-import type { KeyAlgorithm } from '../../common/x509/keys.ts';
 import type { DetectedNode } from '../detect/detected.ts';
+import type { KeyChoice } from '../keys/choose-algorithm.ts';
 import type { Layout } from '../layout.ts';
 import type { NodeSettings } from './settings.ts';
 
@@ -77,8 +77,8 @@ export interface PlanInput {
   rotation: ReadonlyMap<Authority, AuthorityRotation>;
   /** Asked from etcd just now; undefined when there is none, or when it does not answer. */
   etcdCluster: EtcdCluster | undefined;
-  /** Of the keys that will be made. */
-  keyAlgorithm: KeyAlgorithm;
+  /** Of the keys that will be made, as agent.yaml says it. */
+  keyAlgorithm: KeyChoice;
   /** Milliseconds since the epoch. */
   nowMs: number;
   /** A new change identifier at each call: sorts by time, unique on the node. */

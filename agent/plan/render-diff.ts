@@ -54,13 +54,14 @@ function renderComponent(change: ComponentChange): string[] {
   ];
 }
 
-function renderSlot({ profile, dnsNames, ipAddresses, leftOut = [], notHeld = [], reason }: Slot): string {
+function renderSlot({ profile, dnsNames, ipAddresses, leftOut = [], notHeld = [], key, reason }: Slot): string {
   const names = [...dnsNames, ...ipAddresses];
   const without = [
     ...(leftOut.length === 0 ? [] : [`, without ${leftOut.join(', ')} of other members`]),
     ...(notHeld.length === 0 ? [] : [`, without ${notHeld.join(', ')} of the one that is served now`]),
   ].join('');
-  return `${profile}${names.length === 0 ? '' : ` for ${names.join(', ')}`}${without}; ${reason}`;
+  const keyed = key === undefined ? '' : `, with an ${key.kind} key (${key.why})`;
+  return `${profile}${names.length === 0 ? '' : ` for ${names.join(', ')}`}${without}${keyed}; ${reason}`;
 }
 
 function renderFile(changeId: string, { path, before, after }: FileChange): string {

@@ -1,7 +1,7 @@
 /** What a component should look like; the comparison with what is there makes a change of it, or nothing. */
 import type { Profile } from '../../common/names/names.ts';
 import type { Detected, Problem, SourceFile } from '../detect/detected.ts';
-import type { BundleFile, Dependant, FileChange, MemberUpdate, Target } from './change.ts';
+import type { BundleFile, Dependant, FileChange, KeyDemand, MemberUpdate, Target } from './change.ts';
 
 /** A certificate that a component shall have. */
 export interface WishedSlot {
@@ -16,6 +16,8 @@ export interface WishedSlot {
   leftOut?: readonly string[];
   /** Names of the certificate in use that none of ours holds: "email:a@b", and a manager's other than its node's. */
   notHeld?: readonly string[];
+  /** Where its callers could not do with every kind of key. */
+  key?: KeyDemand;
 }
 
 /** A file as it is and as it shall be; the two may be equal. */

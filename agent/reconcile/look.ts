@@ -4,12 +4,12 @@ import { AppError } from '../../common/errors/app-error.ts';
 import { type Authority, authorities, rotationPhases } from '../../common/names/names.ts';
 import type { RunCommand } from '../../common/run/command.ts';
 import type { Clock } from '../../common/time/clock.ts';
-import type { KeyAlgorithm } from '../../common/x509/keys.ts';
 import type { TrustBundle } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { detectNode } from '../detect/detect-node.ts';
 import type { DetectedEtcd } from '../detect/detected.ts';
 import type { DetectOverrides } from '../detect/overrides.ts';
 import type { OnNotAsked } from '../detect/version.ts';
+import type { KeyChoice } from '../keys/choose-algorithm.ts';
 import type { Layout } from '../layout.ts';
 import type { ServerLink } from '../link/server-link.ts';
 import type { AuthorityRotation, PlanInput } from '../plan/plan-input.ts';
@@ -31,7 +31,7 @@ export interface LookDeps {
   overrides: DetectOverrides;
   /** Told of programs that are not asked for their version. */
   onNotAsked: OnNotAsked;
-  keyAlgorithm: KeyAlgorithm;
+  keyAlgorithm: KeyChoice;
 }
 
 /** Gathers the input of a plan. Rejects 'unavailable' when the server does not answer. */

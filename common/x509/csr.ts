@@ -51,8 +51,10 @@ export interface CsrNames {
 }
 
 const what = 'certificate request';
-/** A request for RSA 8192 with 256 names is below this. */
+/** A request for RSA 8192 with 256 names of usual length is below this. */
 const maxBytes = 16 * 1024;
+/** What is left of it for names: key and signature of RSA 8192 take two kilobytes. */
+const maxNameBytes = maxBytes - 4 * 1024;
 /** What openssl, cfssl and Go put into requests; of these only the alternative names and basic constraints are looked at. */
 const acceptedExtensions: readonly string[] = [
   oids.subjectAltName,
@@ -84,6 +86,18 @@ export function createCsr(key: PrivateKey, names: CsrNames): string {
     'CERTIFICATE REQUEST',
     encodeDer(sequence(info, signatureAlgorithm(key.publicKey), bitString(signature))),
   );
+}
+
+/**
+ * Checks that a request for these names would be read, whatever its key is: each for itself, their number, and their length.
+ *
+ * @throws AppError invalid-request
+ */
+export function assertRequestable({ dnsNames = [], ipAddresses = [] }: Omit<CsrNames, 'commonName'>): void {
+  const { length } = encodeAlternativeNames({ dnsNames, ipAddresses, uris: [] });
+  // PEM has four characters for three bytes, and a line end for 64 characters
+  if (length * 1.4 > maxNameBytes)
+    throw refusal(`the names take more than the ${maxNameBytes} bytes that a request has for them`);
 }
 
 /**

@@ -8,6 +8,9 @@ import { refusal } from './refuse.ts';
 /** Kinds of keys that are made. */
 export type KeyAlgorithm = 'ecdsa-p256' | 'ecdsa-p384' | 'rsa-2048' | 'rsa-3072' | 'rsa-4096';
 
+/** Kinds of keys as cipher suites tell them apart. */
+export type KeyKind = 'ECDSA' | 'RSA';
+
 /** A private key with its public half. */
 export interface PrivateKey {
   key: KeyObject;
@@ -23,6 +26,17 @@ const ITERATIONS = 600_000;
 /** Larger RSA keys and exponents only cost time, which an attacker could make us spend. */
 const maxModulusBits = 8192;
 const maxExponent = 2n ** 32n;
+
+/** The kind of the keys that an algorithm makes. */
+export function kindOfAlgorithm(algorithm: KeyAlgorithm): KeyKind {
+  return algorithm.startsWith('rsa') ? 'RSA' : 'ECDSA';
+}
+
+/** The kind of a key; undefined for one that is neither. */
+export function kindOfKey({ asymmetricKeyType }: KeyObject): KeyKind | undefined {
+  if (asymmetricKeyType === 'ec') return 'ECDSA';
+  return asymmetricKeyType === 'rsa' ? 'RSA' : undefined;
+}
 
 /** A new key; RSA has the public exponent 65537. */
 export async function generateKey(algorithm: KeyAlgorithm): Promise<PrivateKey> {

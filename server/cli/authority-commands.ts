@@ -136,11 +136,14 @@ function rotationText(rotation: AuthorityRotation | undefined): string {
   const names = rotation.authorities.map((it) => authorities.toWord(it) ?? '-').join(', ');
   const phase = rotationPhases.toWord(rotation.phase) ?? '-';
   const first = `change of roots of ${names}: phase ${phase} since ${time(rotation.phaseStartedAt)}${rotation.automatic ? ', automatic' : ''}`;
+  const left = rotation.leftBehind.map((it) => `  ${printable(it)}\n`).join('');
+  const notes =
+    left === '' ? '' : `before drop, give these a certificate of the new CA where they are needed:\n${left}`;
   if (!rotation.complete) {
-    return [first, 'it waits for:', ...rotation.waitingFor.map((it) => `  ${printable(it)}`), ''].join('\n');
+    return `${[first, 'it waits for:', ...rotation.waitingFor.map((it) => `  ${printable(it)}`), ''].join('\n')}${notes}`;
   }
   const next = rotation.automatic ? 'the next phase begins by itself' : 'go on with: kube-mtls authority advance';
-  return `${first}\ncomplete on every node; ${next}\n`;
+  return `${first}\ncomplete on every node; ${next}\n${notes}`;
 }
 
 /** Names separated by commas; the option may be repeated. */

@@ -18,6 +18,7 @@ export function rotationMessage(view: RotationView): MessageInitShape<typeof Aut
     complete: underWay && view.waitingFor.length === 0,
     waitingFor: shortened(view.waitingFor),
     automatic,
+    leftBehind: shortened(view.leftBehind ?? []),
   };
 }
 

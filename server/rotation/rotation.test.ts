@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { silentLog } from '../../common/log/log.ts';
 import { FakeClock } from '../../common/time/fake-clock.ts';
+import { InventorySchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
+import { NodeCertificateSchema } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { sampleNode } from '../store/store-contract.ts';
 import { watchRotation } from './rotation.ts';
 import { by, onRotation, power, refused, reported } from './rotation-for-tests.ts';
@@ -53,6 +56,26 @@ describe('a change of roots', () => {
       'authority.rotation-ended admin/root',
     ]);
     await assert.rejects(rotation.advance('drop', by), refused('conflict', /no change of roots is under way/));
+  });
+
+  it('names in reissue what comes from the old CA and stays, and waits for none of it', async () => {
+    const { rotation, store } = fixture();
+    const consumer = 'kube-apiserver --tls-sni-cert-key';
+    const found = create(NodeCertificateSchema, { path: '/sni.crt', consumer, issuerPin: oldPin() });
+    await store.putInventory('w1', toBinary(InventorySchema, create(InventorySchema, { certificates: [found] })));
+    fixture().components = [reported('w1', 'kubelet', { trust: { kubernetes: [oldPin()] } })];
+    await start();
+    assert.deepEqual((await rotation.show()).leftBehind, []);
+    complete('trust');
+    await rotation.advance('trust', by);
+    complete('reissue');
+    const { waitingFor, leftBehind } = await rotation.show();
+    assert.deepEqual(waitingFor, []);
+    assert.match(
+      leftBehind?.join() ?? '',
+      /^w1: kube-apiserver --tls-sni-cert-key \(\/sni\.crt\) comes from the old kubernetes CA/,
+    );
+    assert.equal((await rotation.advance('reissue', by)).record.phase, 'drop');
   });
 
   it('is not complete before the agent of every node that is there has looked at it in this very phase', async () => {

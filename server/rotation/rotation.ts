@@ -1,18 +1,21 @@
 /** The change of roots without an outage: trust both, reissue everything, drop the old, each complete before the next begins. */
+import { fromBinary } from '@bufbuild/protobuf';
 import { AppError } from '../../common/errors/app-error.ts';
 import type { Log } from '../../common/log/log.ts';
 import type { RotationPhase } from '../../common/names/names.ts';
 import type { Clock } from '../../common/time/clock.ts';
+import { InventorySchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import type { ChangingAuthorities } from '../authority/authorities.ts';
 import type { ClusterAuthority } from '../authority/import-authority.ts';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
 import type { EventDraft, RotationRecord, Store } from '../store/store.ts';
 import { type ChangingRoot, heldByNew, waitingFor } from './completion.ts';
+import { leftBehind, type NodeInventory } from './left-behind.ts';
 import { abortedRecord, nextRecord, startedRecord } from './steps.ts';
 
 /** What it needs. */
 export interface RotationDeps {
-  store: Pick<Store, 'putRotation' | 'listNodes' | 'getRollout' | 'listEvents'>;
+  store: Pick<Store, 'putRotation' | 'listNodes' | 'getRollout' | 'listEvents' | 'getInventory'>;
   authorities: ChangingAuthorities;
   clock: Clock;
   components: () => FleetComponent[];
@@ -37,6 +40,8 @@ export interface RotationView {
   record: RotationRecord;
   /** Sentences, see completion.ts; empty when the phase is complete or none is under way. */
   waitingFor: string[];
+  /** Sentences, see left-behind.ts; only show() tells. */
+  leftBehind?: string[];
 }
 
 /** The one change of roots of the fleet. */
@@ -108,6 +113,16 @@ export function createRotation(deps: RotationDeps): Rotation {
     };
   }
 
+  async function inventories(): Promise<NodeInventory[]> {
+    if (authorities.record().phase !== 'reissue') return [];
+    const found: NodeInventory[] = [];
+    for (const { name, revoked } of await store.listNodes()) {
+      const bytes = revoked ? undefined : await store.getInventory(name);
+      if (bytes !== undefined) found.push({ node: name, ...fromBinary(InventorySchema, bytes) });
+    }
+    return found;
+  }
+
   async function put(record: RotationRecord, event: Pick<EventDraft, 'kind' | 'message'>, by: By): Promise<void> {
     await store.putRotation(record, [{ ...event, ...by, node: '', reason: '' }]);
     authorities.take(record);
@@ -135,7 +150,7 @@ export function createRotation(deps: RotationDeps): Rotation {
 
   return {
     generation: () => BigInt(authorities.record().generation),
-    show: view,
+    show: async () => ({ ...(await view()), leftBehind: leftBehind(authorities.record(), await inventories()) }),
 
     start: (wish, by) =>
       inTurn(async () => {

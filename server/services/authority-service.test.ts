@@ -74,6 +74,7 @@ describe('AuthorityService', () => {
       complete: false,
       waitingFor: [],
       automatic: false,
+      leftBehind: [],
     });
   });
 

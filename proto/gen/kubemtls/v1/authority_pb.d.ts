@@ -135,6 +135,13 @@ export declare type AuthorityRotation = Message<"kubemtls.v1.AuthorityRotation">
    * @generated from field: bool automatic = 6;
    */
   automatic: boolean;
+
+  /**
+   * In the phase reissue: certificates of the old CA that kube-mtls does not replace, one sentence each. Nothing waits for them.
+   *
+   * @generated from field: repeated string left_behind = 7;
+   */
+  leftBehind: string[];
 };
 
 /**

@@ -398,6 +398,13 @@ export declare type NodeCertificate = Message<"kubemtls.v1.NodeCertificate"> & {
    * @generated from field: string problem = 8;
    */
   problem: string;
+
+  /**
+   * Key of the cluster's CA that signed it, sha256:HEX of its SubjectPublicKeyInfo; empty when none of its roots did.
+   *
+   * @generated from field: string issuer_pin = 9;
+   */
+  issuerPin: string;
 };
 
 /**

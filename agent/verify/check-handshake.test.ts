@@ -140,6 +140,24 @@ describe('checkHandshake', () => {
     assert.match(outcome.summary, /instead of 403 that names kube-mtls:probe:w1/);
   });
 
+  it('counts it as the silence of an API server that a kubelet which believes us asks in vain, and nothing else', async (test) => {
+    const vain =
+      (name: string): Say =>
+      (user, path) =>
+        user === USER
+          ? { status: 500, body: `Authorization error (user=${name}, verb=get, resource=nodes, subresource=proxy)` }
+          : kubelet(user, path);
+    const ask = async (say: Say, serial = serving.serial) =>
+      check(test, detectedKubelet({ flags: { port: await serve(test, say) } }), serial);
+    const { result, unanswered } = await ask(vain(USER));
+    assert.deepEqual([result, unanswered], ['failed', true]);
+    const broken: Say = (user, path) => (user === USER ? { status: 500, body: 'panic' } : kubelet(user, path));
+    for (const outcome of [await ask(vain('system:anonymous')), await ask(broken), await ask(vain(USER), 'ab')]) {
+      assert.equal(outcome.result, 'failed');
+      assert.equal(outcome.unanswered, undefined, outcome.summary);
+    }
+  });
+
   it('fails for a manager that is not healthy, that takes us for somebody else, or that believes another CA', async (test) => {
     const wrong: [Say, RegExp][] = [
       [

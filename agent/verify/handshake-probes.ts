@@ -53,16 +53,27 @@ export function expectAnswer(
     wanted: string;
     /** True where the server is not the component that is verified, so that its silence says nothing of it. */
     elsewhere?: boolean;
+    /** True for an answer that says that the server had to ask another one in vain, whose silence says nothing of it either. */
+    askedInVain?(status: number, body: string): boolean;
   },
 ): void {
   const seen = describeOutcome(outcome);
   if (want.elsewhere === true && isSilent(outcome)) findings.unanswered(source, `${seen}, instead of ${want.wanted}`);
+  else if (outcome.kind === 'answered' && isShown(outcome, want) && want.askedInVain?.(outcome.status, outcome.body))
+    findings.unanswered(source, `${seen} "${firstWords(outcome.body)}", instead of ${want.wanted}`);
   else if (outcome.kind !== 'answered') findings.fail(source, `${seen}, instead of ${want.wanted}`);
   else if (!want.accept(outcome.status, outcome.body)) {
     findings.fail(source, `${seen} "${firstWords(outcome.body)}", instead of ${want.wanted}`);
-  } else if (want.shown !== undefined && outcome.served?.serial !== want.shown.serial) {
+  } else if (want.shown !== undefined && !isShown(outcome, want)) {
     findings.fail(source, `${seen}, ${insteadOf(want.shown, outcome.served)}`);
   } else findings.note(source, seen);
+}
+
+function isShown(
+  { served }: ProbeOutcome & { kind: 'answered' },
+  { shown }: { shown: WantedServing | undefined },
+): boolean {
+  return shown === undefined || served?.serial === shown.serial;
 }
 
 function insteadOf({ serial, live }: WantedServing, served: Served | undefined): string {

@@ -14,7 +14,8 @@ import { keepsSelfMade } from './self-made.ts';
 /**
  * One attempt. The probe has no rights, so a kubelet that believes its certificate says 403 and names its user; one
  * with authorization AlwaysAllow says 200. What a kubelet that is only made to trust says to anonymous callers is as before
- * the change, and is told.
+ * the change, and is told. One that believes it and cannot ask the API server what it may do says 500 and names its user too (kubernetes
+ * pkg/kubelet/server/server.go, InstallAuthFilter): that says nothing of the kubelet.
  */
 export async function kubeletHandshake(
   { probe, clock }: LiveDeps,
@@ -34,6 +35,7 @@ export async function kubeletHandshake(
       shown,
       accept: (status, body) => status === 200 || (status === 403 && body.includes(user)),
       wanted: `403 that names ${user}`,
+      askedInVain: (status, body) => status === 500 && body.startsWith(`Authorization error (user=${user}, `),
     });
     const source = sourceOf(endpoint, 'without certificate');
     const anonymous = await get(probe, ask);

@@ -6,9 +6,9 @@
  *
  * ROOT is the root of the control plane host as this machine sees it, KUBELET-ROOT that of the host with NODE's kubelet.
  */
-import { readFileSync } from 'node:fs';
+import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { request } from 'node:https';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parse } from 'yaml';
 
 /** A span of time, milliseconds since the epoch. */
@@ -65,6 +65,13 @@ const WATCH_TIMEOUT_MS = 2000;
 const WHY_LENGTH = 300;
 const ADMIN = '/etc/kubernetes/admin.conf';
 
+/** A file of the host; kubelet's own is a link with an absolute target, which would lead to this machine. */
+function onHost(root: string, path: string): string {
+  const file = join(root, path);
+  if (!lstatSync(file).isSymbolicLink()) return file;
+  return join(root, resolve(dirname(path), readlinkSync(file)));
+}
+
 function credentials(root: string, kubeconfigPath: string): Credentials {
   const config = parse(readFileSync(join(root, kubeconfigPath), 'utf8'));
   const context = config.contexts.find((each: { name: string }) => each.name === config['current-context']).context;
@@ -73,7 +80,7 @@ function credentials(root: string, kubeconfigPath: string): Credentials {
   const pem = (value: Record<string, string>, key: string) => {
     const data = value[`${key}-data`];
     return data === undefined
-      ? readFileSync(join(root, value[key] ?? ''), 'utf8')
+      ? readFileSync(onHost(root, value[key] ?? ''), 'utf8')
       : Buffer.from(data, 'base64').toString();
   };
   const url = new URL(cluster.server);

@@ -19,6 +19,7 @@ import { allSecure, anySecure, secureUrl } from './etcd-urls.ts';
 import { guardProbes } from './guard-probes.ts';
 import { guardServing } from './guard-serving.ts';
 import { guardTrust } from './guard-trust.ts';
+import { guardUrls } from './guard-urls.ts';
 import { issuable } from './issuable.ts';
 import { otherMembers } from './other-members.ts';
 import type { EtcdMember, PlanInput } from './plan-input.ts';
@@ -133,6 +134,7 @@ function wishOf(
     ),
     problems: [
       ...problems,
+      ...guardUrls(etcd),
       ...refusals(etcd, step, input).map((message) => ({ component: 'etcd' as const, message })),
       ...guardTrust(etcd, [...settings.keys()], input),
       ...guardServing(etcd, [...settings.keys()], input),

@@ -9,7 +9,7 @@ const isUrl = (url: string) =>
 
 /** A problem for each setting that holds what is no URL. */
 export function guardUrls(etcd: DetectedEtcd): Problem[] {
-  const lists = [...urlSettings, 'listen-metrics-urls', 'listen-client-http-urls'].map((name) => ({
+  const lists = [...urlSettings, 'listen-metrics-urls'].map((name) => ({
     name,
     urls: splitUrls(effectiveSetting(etcd, name)),
   }));

@@ -5,7 +5,7 @@ import { etcdDialect } from './flag-dialects.ts';
 import { NotUnderstood } from './not-understood.ts';
 import { isTrue, parseYamlFile, type YamlFile } from './yaml-file.ts';
 
-/** Flag names by key of the two sections; whatever else stands there has no flag of its own. */
+/** Flag names by key of the sections; whatever else stands there has no flag of its own. */
 const sections: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'client-transport-security': {
     'cert-file': 'cert-file',
@@ -31,11 +31,25 @@ const sections: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
 };
 
+/** Flags that are no key of the top, where etcd passes them over (embed.Config, etcd 3.4 to 3.6): they stand in a section. */
+const inSections: ReadonlySet<string> = new Set([
+  ...Object.values(sections).flatMap((flags) => Object.values(flags)),
+  'discovery-endpoints',
+]);
+
+/** Keys of the top that this program decides by. etcd reads them in capitals too (encoding/json), and this program does not. */
+const read: ReadonlySet<string> = new Set([
+  ...Object.keys(sections),
+  ...['name', 'initial-cluster', 'discovery', 'discovery-srv', 'cipher-suites', 'enable-grpc-gateway', 'log-outputs'],
+  ...['listen-client-urls', 'advertise-client-urls', 'listen-peer-urls', 'initial-advertise-peer-urls'],
+  ...['listen-metrics-urls', 'listen-client-http-urls'],
+]);
+
 /**
- * The settings. An empty value sets nothing, a list is joined by commas, and a mapping other than the two sections is
- * passed over: no flag means the same.
+ * The settings. An empty value sets nothing, a list is joined by commas, a mapping other than the sections is
+ * passed over, since no flag means the same, and so is at the top what etcd reads in a section only.
  *
- * @throws NotUnderstood with the line when it is no YAML mapping, or a section or a value in it is none
+ * @throws NotUnderstood with the line when it is no YAML mapping, a section or a value in it is none, or a key has capitals
  */
 export function etcdFileSettings(file: SourceFile): Map<string, EtcdSetting> {
   const yaml = parseYamlFile(file);
@@ -45,20 +59,27 @@ export function etcdFileSettings(file: SourceFile): Map<string, EtcdSetting> {
     if (value !== '') settings.set(name, { value, from: 'file' });
   };
   for (const { key, value } of yaml.top.items) {
-    const name = isScalar(key) ? String(key.value) : '';
+    const name = nameOf(file, yaml, key, read);
     const flags = sections[name];
     if (flags === undefined) {
-      if (!isMap(value)) add(name, value);
+      if (!isMap(value) && !inSections.has(name)) add(name, value);
       continue;
     }
     if (isScalar(value) && value.value === null) continue;
     if (!isMap(value)) refuse(file, yaml, value ?? key, `${name} is no mapping`);
     for (const item of value.items) {
-      const flag = isScalar(item.key) ? flags[String(item.key.value)] : undefined;
+      const flag = flags[nameOf(file, yaml, item.key, new Set(Object.keys(flags)))];
       if (flag !== undefined) add(flag, item.value);
     }
   }
   return settings;
+}
+
+function nameOf(file: SourceFile, yaml: YamlFile, key: unknown, known: ReadonlySet<string>): string {
+  const name = isScalar(key) ? String(key.value) : '';
+  const lower = name.toLowerCase();
+  if (lower !== name && known.has(lower)) refuse(file, yaml, key, `${name} has capitals: write it as ${lower}`);
+  return name;
 }
 
 function textOf(file: SourceFile, yaml: YamlFile, name: string, node: unknown): string {

@@ -119,7 +119,18 @@ strict-reconfig-check: yes
 log-outputs: [stderr, /var/log/etcd]
 proxy:
 discovery: ''
+discovery-endpoints: http://nobody:2379
 experimental: {x: 1}
+cert-file: /nobody.crt
+key-file: /nobody.key
+client-cert-auth: true
+trusted-ca-file: /nobody-ca.crt
+auto-tls: true
+client-cert-allowed-hostname: nobody
+peer-cert-file: /nobody.crt
+peer-client-cert-auth: true
+peer-trusted-ca-file: /nobody-ca.crt
+peer-cert-allowed-cn: nobody
 client-transport-security:
   cert-file: /c.crt
   client-cert-auth: on
@@ -167,6 +178,15 @@ peer-transport-security:
     ['a section that is no mapping', 'name: a\nclient-transport-security: [a]\n', 2],
     ['a value that is a mapping', 'peer-transport-security:\n  cert-file: {a: b}\n', 2],
     ['a key twice', 'name: a\nname: b\n', 2],
+    ['a section in capitals, which etcd reads too', 'name: a\nClient-Transport-Security: {cert-file: /c}\n', 2],
+    ['a key of a section in capitals', 'client-transport-security:\n  Client-Cert-Auth: true\n', 2],
+    ['a setting in capitals', 'name: a\nListen-Client-URLs: http://10.0.0.1:2379\n', 2],
+    [
+      'a section that takes keys from elsewhere',
+      'x: &tls {client-cert-auth: true}\nclient-transport-security:\n  <<: *tls\n',
+      3,
+    ],
+    ['keys from elsewhere at its top', '<<: {client-transport-security: {client-cert-auth: true}}\n', 1],
   ] as const) {
     it(`refuses a configuration file with ${name} and names the line`, async () => {
       await node.write('/etc/etcd.yml', text);

@@ -1,5 +1,5 @@
 /** YAML files of Kubernetes, read only to look at them. */
-import { type Document, isMap, isScalar, isSeq, type YAMLMap } from 'yaml';
+import { type Document, isMap, isScalar, isSeq, visit, type YAMLMap } from 'yaml';
 import { messageOf } from '../../common/errors/app-error.ts';
 import type { SourceFile } from './detected.ts';
 import { NotUnderstood } from './not-understood.ts';
@@ -16,7 +16,8 @@ export interface YamlFile {
 /**
  * Parses a file of one YAML document.
  *
- * @throws NotUnderstood with the line when it is no YAML, holds a key twice or several documents, or no mapping
+ * @throws NotUnderstood with the line when it is no YAML, holds a key twice or several documents, or no mapping, or merges mappings,
+ *   which Go's parsers do and this one does not
  */
 export function parseYamlFile(file: SourceFile): YamlFile {
   const { path, text } = file;
@@ -29,6 +30,12 @@ export function parseYamlFile(file: SourceFile): YamlFile {
   const top = document.contents;
   if (!isMap(top)) throw new NotUnderstood('is no YAML mapping', { path, line: 1 });
   const lineOf = (node: unknown) => text.slice(0, offsetOf(node)).split('\n').length;
+  visit(top, {
+    Pair: (_, { key }) => {
+      if (!isScalar(key) || key.value !== '<<' || key.type !== 'PLAIN') return;
+      throw new NotUnderstood('takes keys from elsewhere with "<<": write them out', { path, line: lineOf(key) });
+    },
+  });
   return { document, top, lineOf };
 }
 

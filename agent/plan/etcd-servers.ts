@@ -1,14 +1,12 @@
 /** How the API server reaches etcd: which of its URLs are the local member's, and which schemes they need. */
-import { canonicalIp } from '../../common/x509/ip-address.ts';
 import type { DetectedApiserver, DetectedEtcd } from '../detect/detected.ts';
 import { lastFlag } from '../detect/flags.ts';
+import { joinList, listFlag, splitList } from '../detect/list-flag.ts';
 import { refOfPod } from '../process/process-ref.ts';
 import type { Dependant } from './change.ts';
-import { effectiveSetting } from './etcd-settings.ts';
-import { hostAndPort, secureUrl, splitUrls } from './etcd-urls.ts';
-import { canonicalHost, otherMembers } from './other-members.ts';
+import { hostAndPort, splitUrls } from './etcd-urls.ts';
+import { localMember, securedForms } from './local-member.ts';
 import type { PlanInput } from './plan-input.ts';
-import type { NodeSettings } from './settings.ts';
 
 /** The local member, as the API server will find it. */
 export interface LocalEtcd {
@@ -28,6 +26,9 @@ export type EtcdAccess =
   /** It cannot be done. */
   | { kind: 'blocked'; usesLocal: boolean; message: string };
 
+/** Flags of an API server by name. */
+type Flags = DetectedApiserver['flags'];
+
 /**
  * Decides by the flags without our drop-in. URLs become https where the local member speaks it; one that is https in force
  * never goes back, also when the member cannot be looked at just now.
@@ -35,19 +36,20 @@ export type EtcdAccess =
 export function etcdAccess(
   { flags, effectiveFlags }: DetectedApiserver,
   local: LocalEtcd | undefined,
-  settings: NodeSettings,
+  input: Pick<PlanInput, 'etcdCluster' | 'settings'>,
 ): EtcdAccess {
-  const before = (flags.get('etcd-servers') ?? []).flatMap(splitUrls);
-  const inForce = new Set((effectiveFlags.get('etcd-servers') ?? []).flatMap(splitUrls));
-  const isLocal = local === undefined ? () => false : localUrls(local, settings);
-  const usesLocal = before.some(isLocal);
+  const before = listFlag(flags, 'etcd-servers');
+  const inForce = new Set(listFlag(effectiveFlags, 'etcd-servers'));
+  const member = local === undefined ? undefined : localMember(local.detected, input);
+  const usesLocal = member !== undefined && before.some(member.is);
   const secure = (url: string) => {
-    const secured = secureUrl(url);
-    return inForce.has(secured) || (isLocal(url) && speaksTls(local, url)) ? secured : url;
+    if (speaksTls(url, flags)) return url;
+    const secured = securedForms(url).find((form) => inForce.has(form));
+    return secured ?? (member?.is(url) && servesTls(local, url) ? member.secure(url) : url);
   };
   const turned = before.filter((url) => secure(url) !== url);
-  const plain = before.filter((url) => /^http:/i.test(secure(url)));
-  const overridden = (flags.get('etcd-servers-overrides') ?? []).some((list) => /#(.*;)?http:/i.test(list));
+  const plain = before.filter((url) => !speaksTls(secure(url), flags));
+  const overridden = overrideUrls(flags).some((url) => !speaksTls(url, flags));
   if (turned.length > 0 && (plain.length > 0 || overridden)) {
     const named =
       plain.length > 0 ? `--etcd-servers names ${plain.join(', ')}` : '--etcd-servers-overrides names members';
@@ -59,78 +61,66 @@ export function etcdAccess(
   }
   const ours = turned.length > 0 || flags.has('etcd-cafile') || (usesLocal && local?.managed === true);
   if (before.length === 0 || plain.length > 0 || !ours) return { kind: 'untouched', usesLocal };
-  return { kind: 'secured', usesLocal, secure: (list) => splitUrls(list).map(secure).join(',') };
+  const secureList = (list: string) => {
+    const entries = splitList(list);
+    return entries.some((url) => secure(url) !== url) ? joinList(entries.map(secure)) : list;
+  };
+  return { kind: 'secured', usesLocal, secure: secureList };
 }
 
 /**
- * URLs by which the API server may reach the local member without what that will demand, and that would not change with it: by a name
- * or an address that nothing on the node explains, on a port on which the member listens. What another member is known by is none.
+ * URLs by which the API server may reach the local member without what that will demand, and that would not change with it, as
+ * mayBe of a LocalMember tells.
  */
 export function unclearServers(
   { flags, effectiveFlags }: DetectedApiserver,
   local: LocalEtcd,
   input: Pick<PlanInput, 'etcdCluster' | 'settings'>,
 ): string[] {
-  const isLocal = localUrls(local, input.settings);
-  const { hosts: elsewhere } = otherMembers(local.detected, input);
-  const listeners = splitUrls(effectiveSetting(local.detected, 'listen-client-urls')).flatMap(
-    (url) => hostAndPort(url) ?? [],
-  );
-  const mayBeLocal = (url: string) => {
-    const at = hostAndPort(url);
-    const onPort = listeners.filter(({ port }) => port === at?.port);
-    if (at === undefined || onPort.length === 0 || elsewhere.has(canonicalHost(at.host))) return false;
-    // an address leads here only where the member listens at it, or at all
-    return canonicalIp(at.host) === undefined || onPort.some(({ host }) => host === '0.0.0.0' || host === '::');
-  };
-  const isBare = (url: string) => /^http:/i.test(url) || lastFlag(effectiveFlags, 'etcd-certfile') === undefined;
+  const { is, mayBe } = localMember(local.detected, input);
+  const isBare = (url: string) =>
+    !speaksTls(url, effectiveFlags) || lastFlag(effectiveFlags, 'etcd-certfile') === undefined;
   // in force: what is https already never goes back
-  const named = (effectiveFlags.get('etcd-servers') ?? []).flatMap(splitUrls);
-  const overrides = (flags.get('etcd-servers-overrides') ?? []).flatMap(overrideUrls);
+  const named = listFlag(effectiveFlags, 'etcd-servers');
   return [
-    ...named.filter((url) => isBare(url) && !isLocal(url) && mayBeLocal(url)),
-    ...overrides.filter((url) => isBare(url) && (isLocal(url) || mayBeLocal(url))),
+    ...named.filter((url) => isBare(url) && !is(url) && mayBe(url)),
+    ...overrideUrls(flags).filter((url) => isBare(url) && (is(url) || mayBe(url))),
   ];
 }
 
 /** API servers that know no etcd but this member, where kubelet runs both. */
-export function soleUsers(
-  etcd: DetectedEtcd,
-  { detected, settings }: Pick<PlanInput, 'detected' | 'settings'>,
-): Dependant[] {
+export function soleUsers(etcd: DetectedEtcd, input: PlanInput): Dependant[] {
   if (etcd.process.kind !== 'static-pod') return [];
-  const isLocal = localUrls({ detected: etcd }, settings);
-  return detected.components.flatMap((each) => {
+  const { is } = localMember(etcd, input);
+  return input.detected.components.flatMap((each) => {
     if (each.component !== 'kube-apiserver' || each.process.kind !== 'static-pod') return [];
-    const servers = (each.effectiveFlags.get('etcd-servers') ?? []).flatMap(splitUrls);
-    if (servers.length === 0 || !servers.every(isLocal)) return [];
+    const servers = listFlag(each.effectiveFlags, 'etcd-servers');
+    if (servers.length === 0 || !servers.every(is)) return [];
     return [{ component: each.component, process: refOfPod(each.process) }];
   });
 }
 
-/** GROUP/RESOURCE#URL;URL, separated by commas. */
-function overrideUrls(list: string): string[] {
-  return list.split(',').flatMap((entry) => (entry.split('#')[1] ?? '').split(';').map((url) => url.trim()));
+/** GROUP/RESOURCE#URL;URL each. */
+function overrideUrls(flags: Flags): string[] {
+  return listFlag(flags, 'etcd-servers-overrides').flatMap((entry) =>
+    (entry.split('#')[1] ?? '')
+      .split(';')
+      .map((url) => url.trim())
+      .filter((url) => url !== ''),
+  );
 }
 
-/** A URL is the local member's when its host is this node and its port one on which the member listens. */
-function localUrls(
-  { detected }: Pick<LocalEtcd, 'detected'>,
-  { nodeName, addresses }: NodeSettings,
-): (url: string) => boolean {
-  const lists = ['listen-client-urls', 'advertise-client-urls'].map((name) => effectiveSetting(detected, name));
-  const served = lists.flatMap(splitUrls).flatMap((url) => hostAndPort(url) ?? []);
-  const hosts = new Set([nodeName, ...addresses.map(canonicalHost), ...served.map(({ host }) => canonicalHost(host))]);
-  const ports = new Set(served.map(({ port }) => port));
-  return (url) => {
-    const at = hostAndPort(url);
-    if (at === undefined || !ports.has(at.port)) return false;
-    const host = canonicalHost(at.host);
-    return host === 'localhost' || host === '::1' || host.startsWith('127.') || hosts.has(host);
-  };
+/**
+ * True when the API server speaks TLS there: by the scheme, or without one by any of the flags for it (etcd 3.5, client/v3/client.go; of a
+ * unix socket it is not told).
+ */
+function speaksTls(url: string, flags: Flags): boolean {
+  if (hostAndPort(url) === undefined) return false;
+  const hasTls = ['etcd-cafile', 'etcd-certfile', 'etcd-keyfile'].some((name) => (lastFlag(flags, name) ?? '') !== '');
+  return /^https:/i.test(url) || (hasTls && !/^http:/i.test(url));
 }
 
-function speaksTls(local: LocalEtcd | undefined, url: string): boolean {
+function servesTls(local: LocalEtcd | undefined, url: string): boolean {
   const port = hostAndPort(url)?.port;
   const listeners = splitUrls(local?.listenClientUrls ?? '').filter((listener) => hostAndPort(listener)?.port === port);
   return listeners.length > 0 && listeners.every((listener) => /^https:/i.test(listener));

@@ -21,9 +21,10 @@ const defaults: ReadonlyMap<string, string> = new Map([
   ['initial-advertise-peer-urls', 'http://localhost:2380'],
 ]);
 
-/** The four settings whose URLs change their scheme. */
+/** The settings whose URLs change their scheme; listen-client-http-urls (3.5.10 and later) serves the JSON gateway in place of the first. */
 export const urlSettings = [
   'listen-client-urls',
+  'listen-client-http-urls',
   'advertise-client-urls',
   'listen-peer-urls',
   'initial-advertise-peer-urls',
@@ -56,7 +57,17 @@ export function isEnforced(etcd: DetectedEtcd): boolean {
 
 /** True when clients of etcd have to bring a certificate now: etcd demands one once it has a trusted CA file (pkg/transport). */
 export function demandsClients(etcd: DetectedEtcd): boolean {
-  return anySecure(effectiveSetting(etcd, 'listen-client-urls')) && trustsClients(etcd, '');
+  return servesClientsByTls(etcd) && trustsClients(etcd, '');
+}
+
+/** True when any listener for clients speaks TLS. */
+export function servesClientsByTls(etcd: DetectedEtcd): boolean {
+  return anySecure(clientListeners((name) => effectiveSetting(etcd, name)));
+}
+
+/** URLs at which it listens for clients, by settings that are in force or will be. */
+export function clientListeners(setting: (name: string) => string): string {
+  return `${setting('listen-client-urls')},${setting('listen-client-http-urls')}`;
 }
 
 /** True when peers have to bring a certificate now. */
@@ -88,7 +99,7 @@ export function trustSettings(etcd: DetectedEtcd, file: EtcdGoal['file']): Map<s
 export function etcdSettings(etcd: DetectedEtcd, goal: EtcdGoal): Map<string, string> {
   const { file } = goal;
   const enforce = goal.step === 'enforce';
-  const asksClients = enforce || demandsClients(etcd) || !anySecure(effectiveSetting(etcd, 'listen-client-urls'));
+  const asksClients = enforce || demandsClients(etcd) || !servesClientsByTls(etcd);
   const asksPeers = enforce || demandsPeers(etcd) || !anySecure(effectiveSetting(etcd, 'listen-peer-urls'));
   const settings = new Map([
     ['cert-file', file('server.crt')],
@@ -112,6 +123,7 @@ export function etcdSettings(etcd: DetectedEtcd, goal: EtcdGoal): Map<string, st
   settings.set('peer-client-cert-auth', 'true');
   for (const name of urlSettings) {
     const before = urlsBefore(etcd, name, goal.member);
+    if (before === '') continue;
     // what nobody has to change is not written down twice
     if (!allSecure(before) || !etcd.settings.has(name)) settings.set(name, secureUrls(before));
   }

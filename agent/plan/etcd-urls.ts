@@ -1,4 +1,4 @@
-/** URL lists as etcd and the API server write them, separated by commas. */
+/** URLs of etcd, and its lists of them: separated by commas (pkg/types NewURLs). */
 
 /** The entries, trimmed; none for an empty list. */
 export function splitUrls(list: string): string[] {
@@ -18,9 +18,9 @@ export function secureUrl(url: string): string {
   return url.replace(/^http:\/\//i, 'https://');
 }
 
-/** True when every TCP entry is https; unix sockets do not count. */
+/** True when every entry is https or a unix socket; what is not understood is not. */
 export function allSecure(list: string): boolean {
-  return !splitUrls(list).some((url) => /^http:/i.test(url));
+  return splitUrls(list).every((url) => /^(https|unixs?):/i.test(url));
 }
 
 /** True when any entry is https. */
@@ -28,10 +28,13 @@ export function anySecure(list: string): boolean {
   return splitUrls(list).some((url) => /^https:/i.test(url));
 }
 
-/** Host (without brackets, lower case) and port of an http or https URL; undefined for anything else. */
+/**
+ * Host (without brackets, lower case) and port of an http or https URL, or of what a client of etcd takes for one: "host:port" and "host"
+ * (etcd 3.5, client/v3/internal/endpoint). Both are '' where they are not given. Undefined for a unix socket and for what is no URL.
+ */
 export function hostAndPort(url: string): { host: string; port: string } | undefined {
-  const parsed = URL.parse(url);
-  if (parsed === null || !/^https?:$/.test(parsed.protocol)) return undefined;
-  const port = parsed.port === '' ? (parsed.protocol === 'https:' ? '443' : '80') : parsed.port;
-  return { host: parsed.hostname.replace(/^\[(.*)\]$/, '$1').toLowerCase(), port };
+  const found = /^(?:https?:\/\/(?:[^@/?#]*@)?)?(?:\[([^[\]]+)\]|([^\s:/?#@[\]"]*))(?::(\d+))?(?:[/?#].*)?$/i.exec(url);
+  if (found === null) return undefined;
+  const [, address, name = '', port = ''] = found;
+  return { host: (address ?? name).toLowerCase(), port };
 }

@@ -3,8 +3,7 @@ import type { Certificate } from '../../common/x509/certificate.ts';
 import type { DetectedApiserver, DetectedEtcd, Problem } from '../detect/detected.ts';
 import { lastFlag } from '../detect/flags.ts';
 import { type ServedPath, servedPath } from '../detect/served-paths.ts';
-import { effectiveSetting } from './etcd-settings.ts';
-import { anySecure } from './etcd-urls.ts';
+import { effectiveSetting, servesClientsByTls } from './etcd-settings.ts';
 import { retiredRootsOf, rootIdentity, rootsIn, rootsOf, unreadableRoots } from './guard-trust.ts';
 import type { PlanInput } from './plan-input.ts';
 import { servedNow } from './served-now.ts';
@@ -74,6 +73,6 @@ export function apiserverServedPath(apiserver: DetectedApiserver): ServedPath | 
 export function etcdServedPath(etcd: DetectedEtcd): ServedPath | undefined {
   // peers verify each other by roots that are compared already
   const path = effectiveSetting(etcd, 'cert-file');
-  const serves = path !== '' && anySecure(effectiveSetting(etcd, 'listen-client-urls'));
+  const serves = path !== '' && servesClientsByTls(etcd);
   return serves ? { setting: 'cert-file', path, keyPath: '' } : undefined;
 }

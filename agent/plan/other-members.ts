@@ -37,9 +37,9 @@ export function otherMembers(
   };
 }
 
-/** A host as it is compared: an address in its canonical form, a name in lower case. */
+/** A host as it is compared: an address in its canonical form, a name in lower case and without a dot at its end. */
 export function canonicalHost(host: string): string {
-  return canonicalIp(host) ?? host.toLowerCase();
+  return canonicalIp(host) ?? host.toLowerCase().replace(/\.$/, '');
 }
 
 function initialMembers(etcd: DetectedEtcd): { name: string; urls: string[] }[] {

@@ -157,9 +157,11 @@ describe('planApiserver', () => {
   });
 
   it('is the same for an etcd on the name or the address of the node', async () => {
-    for (const host of ['10.77.0.10', 'cp1', '[::1]', 'LOCALHOST', '127.1.2.3']) {
+    const hosts = new Map(['10.77.0.10', 'cp1', '[::1]', 'LOCALHOST'].map((host) => [host, host]));
+    // no certificate of ours names another address of loopback
+    for (const [host, after] of hosts.set('127.1.2.3', '127.0.0.1')) {
       await withApiserver(apiserverCommand.replace('127.0.0.1:2379', `${host}:2379`), async (cluster) => {
-        assert.equal((await flagsAfter(cluster))?.get('etcd-servers'), `https://${host}:2379`);
+        assert.equal((await flagsAfter(cluster))?.get('etcd-servers'), `https://${after}:2379`);
       });
     }
   });

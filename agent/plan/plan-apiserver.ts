@@ -98,7 +98,7 @@ function guards(apiserver: DetectedApiserver, replaced: readonly string[], input
 
 /** Members that the plan does not know and that speak TLS already become ours only when a root of ours verifies them. */
 function accessOf(apiserver: DetectedApiserver, etcd: LocalEtcd | undefined, input: PlanInput): EtcdAccess {
-  const access = etcdAccess(apiserver, etcd, input.settings);
+  const access = etcdAccess(apiserver, etcd, input);
   if (access.kind !== 'secured' || (access.usesLocal && etcd?.managed === true)) return access;
   const path = lastFlag(apiserver.effectiveFlags, 'etcd-cafile') ?? '';
   if (path.startsWith(`${componentFolder(input.layout, 'kube-apiserver')}/`)) return access;

@@ -7,6 +7,7 @@ import { attempt } from './edit-file.ts';
 import { wishEtcdFiles } from './etcd-files.ts';
 import { soleUsers } from './etcd-servers.ts';
 import {
+  clientListeners,
   demandsClients,
   effectiveSetting,
   etcdSettings,
@@ -19,6 +20,7 @@ import { allSecure, anySecure, secureUrl } from './etcd-urls.ts';
 import { guardProbes } from './guard-probes.ts';
 import { guardServing } from './guard-serving.ts';
 import { guardTrust } from './guard-trust.ts';
+import { guardUrls } from './guard-urls.ts';
 import { issuable } from './issuable.ts';
 import { otherMembers } from './other-members.ts';
 import type { EtcdMember, PlanInput } from './plan-input.ts';
@@ -61,7 +63,7 @@ function planLeaves(etcd: DetectedEtcd, step: 'prepare' | 'enforce', input: Plan
   const { slots, problems } = issuable(etcd, slotsOf(etcd, after, member, input), input);
   const leftOut = new Set(slots.flatMap((slot) => slot.leftOut ?? []));
   const wish = wishOf(etcd, settings, step, input);
-  const demanded = demandsClients(etcd) && allSecure(effectiveSetting(etcd, 'listen-client-urls'));
+  const demanded = demandsClients(etcd) && allSecure(clientListeners((name) => effectiveSetting(etcd, name)));
   const turns = step === 'enforce' && !demanded;
   return {
     ...wish,
@@ -70,7 +72,7 @@ function planLeaves(etcd: DetectedEtcd, step: 'prepare' | 'enforce', input: Plan
       ...wish.problems,
       ...problems,
       ...servedNow('etcd', peerServedPath(etcd), input).problems,
-      ...(turns ? guardProbes(etcd, after('listen-client-urls')) : []),
+      ...(turns ? guardProbes(etcd, clientListeners(after)) : []),
     ],
     summary: [
       ...wish.summary,
@@ -133,6 +135,7 @@ function wishOf(
     ),
     problems: [
       ...problems,
+      ...guardUrls(etcd),
       ...refusals(etcd, step, input).map((message) => ({ component: 'etcd' as const, message })),
       ...guardTrust(etcd, [...settings.keys()], input),
       ...guardServing(etcd, [...settings.keys()], input),
@@ -176,7 +179,7 @@ function slotsOf(
     const path = effectiveSetting(etcd, setting);
     return servedNames(servedNow('etcd', path === '' ? undefined : { setting, path, keyPath: '' }, input));
   };
-  const clientUrls = [after('listen-client-urls'), after('advertise-client-urls')];
+  const clientUrls = [clientListeners(after), after('advertise-client-urls')];
   const peerUrls = [after('listen-peer-urls'), after('initial-advertise-peer-urls'), ...(member?.peerUrls ?? [])];
   return [
     { profile: 'etcd-server', file: 'server', ...etcdNames(clientUrls, settings, served('cert-file'), others) },
@@ -210,6 +213,11 @@ function refusals(etcd: DetectedEtcd, step: 'prepare' | 'enforce', input: PlanIn
     refused.push('etcd does not tell its members, so its peer URLs cannot be changed: make it healthy first');
   }
   const alone = input.etcdCluster?.members.length === 1;
+  if (effectiveSetting(etcd, 'listen-client-http-urls') !== '' && (input.etcdCluster?.members.length ?? 1) > 1) {
+    refused.push(
+      '--listen-client-http-urls takes the health check away from the URLs that members list, so the others cannot be asked whether they are well: remove it on every member',
+    );
+  }
   if (anySecure(peers) && effectiveSetting(etcd, 'peer-trusted-ca-file') === '' && !alone) {
     refused.push(
       'peers speak TLS without --peer-trusted-ca-file, so it cannot be told whom they trust: set it on every member',

@@ -122,7 +122,7 @@ function waitsFor(component: Component, other: Component): Problem {
 }
 
 function unclearProblem(urls: readonly string[]): Problem {
-  const without = urls.some((url) => /^http:/i.test(url)) ? 'TLS' : 'a certificate';
+  const without = urls.every((url) => /^https:/i.test(url)) ? 'a certificate' : 'TLS';
   return {
     component: 'etcd',
     message: `kube-apiserver names ${urls.join(', ')} for etcd without ${without}, which may be this member: name it by an address of this node or by localhost, so that the two change together, or another member by an address that the etcd cluster lists`,

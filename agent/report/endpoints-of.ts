@@ -4,6 +4,7 @@ import { isLoopback } from '../journal/host-port.ts';
 import {
   apiserverEndpoints,
   etcdClientEndpoints,
+  etcdHttpEndpoints,
   etcdPeerEndpoints,
   hostPort,
   isWildcard,
@@ -63,7 +64,7 @@ function managerListeners(detected: DetectedManager): Listener[] {
 
 /** Listeners on all addresses are probed by loopback, so that only the setting tells them from those on loopback alone. */
 function etcdListeners({ effectiveSettings }: DetectedEtcd): Listener[] {
-  const wildcardPorts = ['listen-client-urls', 'listen-peer-urls'].flatMap((name) =>
+  const wildcardPorts = ['listen-client-urls', 'listen-client-http-urls', 'listen-peer-urls'].flatMap((name) =>
     (effectiveSettings.get(name)?.value ?? '').split(',').flatMap((text) => {
       const url = URL.parse(text.trim());
       return url !== null && isWildcard(url.hostname.replace(/^\[|\]$/g, '')) ? [Number(url.port)] : [];
@@ -71,6 +72,7 @@ function etcdListeners({ effectiveSettings }: DetectedEtcd): Listener[] {
   );
   const listeners = [
     ...etcdClientEndpoints(effectiveSettings, 'prepared'),
+    ...etcdHttpEndpoints(effectiveSettings, 'prepared'),
     ...etcdPeerEndpoints(effectiveSettings, 'prepared'),
   ];
   return listeners.map(({ host, port }) => ({

@@ -129,7 +129,7 @@ describe('endingSlowStop', () => {
   for (const [title, connections, endedAtMs] of rows) {
     it(`waits for ${title}`, async () => {
       const server = slowServer();
-      server.enter('a'.repeat(64), ['kube-apiserver', '--etcd-servers=https://10.0.0.9:4001,https://10.0.0.8:4001']);
+      server.enter('a'.repeat(64), ['kube-apiserver', '--etcd-servers="https://10.0.0.9:4001",10.0.0.8:4001']);
       server.connections = [QUIET_WATCH, ...connections];
       assert.deepEqual(await stop(server), [['TERM', endedAtMs]]);
     });

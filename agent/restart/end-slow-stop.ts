@@ -86,7 +86,9 @@ function etcdPortsOf(argv: readonly string[]): ReadonlySet<number> {
     const [, inline] = /^--etcd-servers(?:-overrides)?(?:=(.*))?$/.exec(word) ?? [];
     return word.startsWith('--etcd-servers') ? [inline ?? argv[at + 1] ?? ''] : [];
   });
-  const ports = values.flatMap((value) => [...value.matchAll(/:([0-9]+)(?=[,;/]|$)/g)].map(([, port]) => Number(port)));
+  const ports = values.flatMap((value) =>
+    [...value.matchAll(/:([0-9]+)(?=[,;/"\s]|$)/g)].map(([, port]) => Number(port)),
+  );
   return new Set([2379, ...ports]);
 }
 

@@ -6,6 +6,7 @@ import {
   type Endpoint,
   endpointOfUrl,
   etcdClientEndpoints,
+  etcdHttpEndpoints,
   etcdPeerEndpoints,
   hostPort,
   kubeletEndpoints,
@@ -17,6 +18,18 @@ import {
 function text(endpoint: Endpoint): string {
   return `${endpoint.scheme} ${hostPort(endpoint)} as ${endpoint.name}`;
 }
+
+describe('etcdHttpEndpoints', () => {
+  const http = { 'listen-client-http-urls': 'http://0.0.0.0:2382', 'advertise-client-urls': 'http://10.0.0.1:2379' };
+  const rows: [what: string, settings: Record<string, string>, target: 'prepared' | 'enforced', want: string[]][] = [
+    ['are those for clients', {}, 'prepared', ['http localhost:2379 as localhost']],
+    ['are apart where etcd has them apart', http, 'prepared', ['http 127.0.0.1:2382 as 10.0.0.1']],
+    ['are https once enforced', http, 'enforced', ['https 127.0.0.1:2382 as 10.0.0.1']],
+  ];
+  for (const [what, settings, target, want] of rows) {
+    it(what, () => assert.deepEqual(etcdHttpEndpoints(detectedEtcd(settings).settings, target).map(text), want));
+  }
+});
 
 describe('etcdClientEndpoints', () => {
   const cases: { what: string; settings: Record<string, string>; target: 'prepared' | 'enforced'; want: string[] }[] = [

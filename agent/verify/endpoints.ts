@@ -30,6 +30,16 @@ export function etcdClientEndpoints(settings: EtcdSettings, target: Target): End
   return listeners(listen, settings.get('advertise-client-urls')?.value, target);
 }
 
+/** Where a member answers HTTP to its clients: at listen-client-http-urls alone where that is set (etcd 3.5.10 and later). */
+export function etcdHttpEndpoints(settings: EtcdSettings, target: Target): Endpoint[] {
+  const apart = listeners(
+    settings.get('listen-client-http-urls')?.value ?? '',
+    settings.get('advertise-client-urls')?.value,
+    target,
+  );
+  return apart.length > 0 ? apart : etcdClientEndpoints(settings, target);
+}
+
 /** Where a member listens for peers. Once `enforced`, every URL is https whatever the settings say. */
 export function etcdPeerEndpoints(settings: EtcdSettings, target: Target): Endpoint[] {
   const listen = settings.get('listen-peer-urls')?.value ?? ETCD_PEER_DEFAULT;

@@ -6,7 +6,7 @@ import { isLoopback } from '../journal/host-port.ts';
 import type { LiveDeps } from './check-handshake.ts';
 import type { CheckOutcome } from './checks.ts';
 import { readCredentialFiles, readCredentials } from './credentials.ts';
-import { type Endpoint, endpointOfUrl, etcdClientEndpoints, hostPort } from './endpoints.ts';
+import { type Endpoint, endpointOfUrl, etcdHttpEndpoints, hostPort } from './endpoints.ts';
 import { settingsAfter } from './etcd-handshake.ts';
 import { type EtcdAccess, etcdHealth, isHealthy, listMembers } from './etcd-members.ts';
 import { type Expectation, rootsOf } from './expectation.ts';
@@ -21,7 +21,7 @@ export async function etcdCluster(
   signal: AbortSignal,
 ): Promise<CheckOutcome> {
   const findings = new Findings('cluster', clock);
-  const [endpoint] = etcdClientEndpoints(settingsAfter(expectation), expectation.target);
+  const [endpoint] = etcdHttpEndpoints(settingsAfter(expectation), expectation.target);
   if (endpoint === undefined) {
     findings.fail('listen-client-urls', 'holds no http or https URL to ask');
     return findings.outcome('');

@@ -3,7 +3,7 @@ import type { DetectedEtcd } from '../detect/detected.ts';
 import type { LiveDeps } from './check-handshake.ts';
 import type { CheckOutcome } from './checks.ts';
 import { readCredentialFiles, readCredentials } from './credentials.ts';
-import { type Endpoint, etcdClientEndpoints, etcdPeerEndpoints } from './endpoints.ts';
+import { type Endpoint, etcdHttpEndpoints, etcdPeerEndpoints } from './endpoints.ts';
 import { isHealthy } from './etcd-members.ts';
 import { type Expectation, rootsOf, wantedServing } from './expectation.ts';
 import { Findings } from './findings.ts';
@@ -24,7 +24,7 @@ export async function etcdHandshake(
   const { target } = expectation;
   const settings = settingsAfter(expectation);
   const findings = new Findings('handshake', deps.clock);
-  const clientEndpoints = etcdClientEndpoints(settings, target);
+  const clientEndpoints = etcdHttpEndpoints(settings, target);
   const peerEndpoints = etcdPeerEndpoints(settings, target);
   if (clientEndpoints.length === 0) findings.fail('listen-client-urls', 'holds no http or https URL to probe');
   if (target === 'prepared' && [...clientEndpoints, ...peerEndpoints].every(({ scheme }) => scheme === 'http')) {

@@ -6,13 +6,13 @@ import type { MemberUpdate } from '../plan/change.ts';
 import type { EtcdCluster } from '../plan/plan-input.ts';
 import type { Direction } from '../stage/transaction.ts';
 import { readCredentialFiles, readPem } from './credentials.ts';
-import { type Endpoint, etcdClientEndpoints, hostPort } from './endpoints.ts';
+import { type Endpoint, etcdHttpEndpoints, hostPort } from './endpoints.ts';
 import { type EtcdAccess, listMembers, updateMember } from './etcd-members.ts';
 import { type Probe, probe as probeOnce } from './probe.ts';
 
 /** How to reach the local member with the settings that are in force: ours when it has them, else whatever files it names itself. */
 export async function localEtcdAccess(layout: Layout, detected: DetectedEtcd): Promise<EtcdAccess> {
-  const endpoint = etcdClientEndpoints(detected.effectiveSettings, 'prepared')[0];
+  const endpoint = etcdHttpEndpoints(detected.effectiveSettings, 'prepared')[0];
   if (endpoint === undefined)
     throw new AppError('invalid-request', 'etcd listens on no http or https URL: set listen-client-urls');
   return accessOf(layout, detected, endpoint);
@@ -73,8 +73,8 @@ async function accesses(
   signal: AbortSignal,
   probe: Probe,
 ): Promise<EtcdAccess[]> {
-  const local = etcdClientEndpoints(detected.effectiveSettings, 'prepared');
-  const before = etcdClientEndpoints(detected.settings, 'prepared');
+  const local = etcdHttpEndpoints(detected.effectiveSettings, 'prepared');
+  const before = etcdHttpEndpoints(detected.settings, 'prepared');
   // a configuration file that was edited in place says https already while the process that runs has read http
   const plain = local.map((endpoint): Endpoint => ({ ...endpoint, scheme: 'http' }));
   const found: EtcdAccess[] = [];

@@ -1,5 +1,6 @@
 /** What an API server calls: its etcd members and the kubelets, with the files that its flags name. */
 import type { DetectedApiserver } from '../detect/detected.ts';
+import { listFlag } from '../detect/list-flag.ts';
 import { readCredentialFiles, readPem } from './credentials.ts';
 import { endpointOfUrl, hostPort } from './endpoints.ts';
 import { endpointsOfQuestion, isOwnEndpoint, namesEndpoint } from './peer-endpoints.ts';
@@ -28,8 +29,13 @@ export async function callsOfApiserver(question: PeerQuestion, detected: Detecte
 }
 
 async function callsToEtcd(question: PeerQuestion, detected: DetectedApiserver): Promise<PeerCalls> {
-  const urls = (flag(detected, 'etcd-servers') ?? '').split(',');
-  const members = urls.flatMap((url) => endpointOfUrl(url) ?? []).filter((url) => namesEndpoint(question, url));
+  const urls = listFlag(detected.effectiveFlags, 'etcd-servers');
+  // without a scheme the flags for TLS decide (etcd 3.5, client/v3/client.go)
+  const tls = ['etcd-cafile', 'etcd-certfile', 'etcd-keyfile'].some((name) => (flag(detected, name) ?? '') !== '');
+  const members = urls
+    .map((url) => (url.includes('://') ? url : `${tls ? 'https' : 'http'}://${url}`))
+    .flatMap((url) => endpointOfUrl(url) ?? [])
+    .filter((url) => namesEndpoint(question, url));
   const secure = members.filter(({ scheme }) => scheme === 'https');
   const notes = members
     .filter(({ scheme }) => scheme === 'http')

@@ -1,7 +1,7 @@
 /** What an etcd member calls: the peer URLs of the other members, with its peer certificate and its peers' CA. */
 import type { DetectedEtcd } from '../detect/detected.ts';
 import { readCredentialFiles, readPem } from './credentials.ts';
-import { endpointOfUrl, etcdClientEndpoints, hostPort } from './endpoints.ts';
+import { endpointOfUrl, etcdHttpEndpoints, hostPort } from './endpoints.ts';
 import { type EtcdAccess, listMembers } from './etcd-members.ts';
 import { endpointsOfQuestion } from './peer-endpoints.ts';
 import type { PeerCalls, PeerQuestion } from './peer-probe.ts';
@@ -50,7 +50,7 @@ export async function callsOfEtcd(
 
 /** How a member reaches itself: over TLS with its own server certificate, as its JSON gateway does (etcd#9785). */
 async function accessOf(detected: DetectedEtcd): Promise<EtcdAccess | undefined> {
-  const [endpoint] = etcdClientEndpoints(detected.effectiveSettings, 'prepared');
+  const [endpoint] = etcdHttpEndpoints(detected.effectiveSettings, 'prepared');
   if (endpoint === undefined) return undefined;
   const url = `${endpoint.scheme}://${hostPort(endpoint)}`;
   if (endpoint.scheme === 'http') return { url };

@@ -231,11 +231,13 @@ describe('probeAsPeer', () => {
       assert.equal((await ask({ component: 'kube-apiserver' }, components)).concerned, false);
     });
 
-    it('notes that it still names an etcd in plaintext', async (test) => {
-      const components = [await apiserver(test, { 'etcd-servers': 'http://10.0.0.1:2379' })];
-      const word = await ask({ component: 'etcd', endpoints: ['10.0.0.1:2379'] }, components);
-      assert.match(text(word), /^notes .*--etcd-servers still names http:\/\/10\.0\.0\.1:2379$/);
-    });
+    for (const servers of ['http://10.0.0.1:2379', '10.0.0.1:2379', 'https://10.0.0.9:2379,"HTTP://10.0.0.1:2379"']) {
+      it(`notes that it still names an etcd in plaintext: ${servers}`, async (test) => {
+        const components = [await apiserver(test, { 'etcd-servers': servers })];
+        const word = await ask({ component: 'etcd', endpoints: ['10.0.0.1:2379'] }, components);
+        assert.match(text(word), /^notes .*--etcd-servers still names http:\/\/10\.0\.0\.1:2379$/);
+      });
+    }
   });
 
   describe('as an etcd member', () => {

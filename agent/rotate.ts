@@ -39,6 +39,8 @@ export interface RotateDeps extends PermitDeps {
   holdPermit(permitId: string): void;
   /** Writes the statuses to disk: after a crash the node must not say that it is at rest. */
   remember(): Promise<void>;
+  /** Writes the verdict on a change to disk before its journal goes: after a crash in between it would be made at once again. */
+  noteFailed(change: Pick<Change, 'fingerprint'>, reason: string): Promise<void>;
 }
 
 /** How a change ended. */

@@ -63,7 +63,7 @@ export async function runAgent(
   { layout, enrolment, config, log, machine }: AgentOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, run, spawn, dial } = machine;
+  const { clock, run, spawn } = machine;
   const mode = config.mode ?? enrolment.mode;
   const state = await loadAgentState(layout);
   const board = new StatusBoard(() => clock.nowMs(), state.statuses);
@@ -129,7 +129,7 @@ export async function runAgent(
     noteFailed,
     keyAlgorithm: config.keyAlgorithm,
     changedSince: async (change, abort) => changedSince(change, await detect(abort)),
-    membersDown: (change, abort) => membersDown(layout, change.components, abort, { probe, dial }),
+    membersDown: (change, abort) => membersDown(layout, change.components, abort, probe),
     holdPermit: (held) => {
       permitId = held;
     },

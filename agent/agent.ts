@@ -25,6 +25,7 @@ import type { PlanInput } from './plan/plan-input.ts';
 import { refOf } from './process/process-ref.ts';
 import { changedSince } from './reconcile/changed-since.ts';
 import { lookAtNode } from './reconcile/look.ts';
+import { keepOverwritten } from './reconcile/overwritten.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
 import { recoverNode } from './reconcile/recover-node.ts';
 import { verifyInstalled } from './reconcile/verify-installed.ts';
@@ -62,7 +63,7 @@ export async function runAgent(
   { layout, enrolment, config, log, machine }: AgentOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, run, spawn, dial } = machine;
+  const { clock, run, spawn } = machine;
   const mode = config.mode ?? enrolment.mode;
   const state = await loadAgentState(layout);
   const board = new StatusBoard(() => clock.nowMs(), state.statuses);
@@ -116,6 +117,7 @@ export async function runAgent(
       endpointsOf(detected, settings?.node.addresses ?? [], settings?.node.cluster.apiEndpoint ?? ''),
     sharedEndpointsOf: (detected) => sharedEndpointsOf(detected, settings?.node.cluster.apiEndpoint ?? ''),
   });
+  const noteFailed: RotateDeps['noteFailed'] = (change, reason) => reconciler.noteFailed(change, reason);
   const rotateDeps: RotateDeps = {
     link,
     clock,
@@ -124,14 +126,15 @@ export async function runAgent(
     verifier,
     transaction,
     remember,
+    noteFailed,
     keyAlgorithm: config.keyAlgorithm,
     changedSince: async (change, abort) => changedSince(change, await detect(abort)),
-    membersDown: (change, abort) => membersDown(layout, change.components, abort, { probe, dial }),
+    membersDown: (change, abort) => membersDown(layout, change.components, abort, probe),
     holdPermit: (held) => {
       permitId = held;
     },
   };
-  const reconciler = new Reconciler({
+  const reconciler: Reconciler = new Reconciler({
     clock,
     log,
     board,
@@ -141,13 +144,14 @@ export async function runAgent(
     kept: state.kept,
     intervalMs: config.reconcileInterval,
     settings: () => settings,
-    recover: (abort) => recoverNode({ transaction, board, link, log, clock }, abort),
+    recover: (abort) => recoverNode({ transaction, board, link, log, clock, noteFailed }, abort),
     look: (node, abort) =>
       lookAtNode(
         { layout, run, clock, link, probe, overrides: config, onNotAsked, keyAlgorithm: config.keyAlgorithm },
         node,
         abort,
       ),
+    keepOverwritten: (kept, change) => keepOverwritten(layout, kept, change),
     rotate: (change, outdated, abort) => rotate(rotateDeps, change, outdated, abort),
     verify: (input, detected, abort) => verifyInstalled({ verify, board }, input, detected, abort),
     onLook: (input) => {

@@ -16,6 +16,8 @@ export interface Layout {
   changesFolder: string;
   /** What the daemon knows from before: settings, statuses, failed changes; JSON. */
   stateFile: string;
+  /** Folder of copies of what somebody else wrote into our files and a change wrote over. */
+  overwrittenFolder: string;
   /** Socket on which the daemon answers the commands status, apply and verify. */
   controlSocket: string;
   /** Folder of the certificates that components use. */
@@ -32,6 +34,7 @@ export function layoutBelow(root = ''): Layout {
     identityFolder: join(state, 'identity'),
     changesFolder: join(state, 'changes'),
     stateFile: join(state, 'state.json'),
+    overwrittenFolder: join(state, 'overwritten'),
     controlSocket: join(root, '/run/kube-mtls-agent/control.sock'),
     pkiFolder: join(root, '/etc/kube-mtls/pki'),
   };

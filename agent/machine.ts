@@ -2,7 +2,6 @@
 import { type RunCommand, runCommand } from '../common/run/command.ts';
 import { type Clock, systemClock } from '../common/time/clock.ts';
 import { type SpawnProgram, spawnProgram } from './journal/spawn-program.ts';
-import { type Dial, listens } from './verify/members-down.ts';
 import { type Probe, probe } from './verify/probe.ts';
 
 /** The machine that an agent runs on. */
@@ -14,9 +13,7 @@ export interface Machine {
   spawn: SpawnProgram;
   /** Calls components of this node and of others. */
   probe: Probe;
-  /** Asks whether something listens. */
-  dial: Dial;
 }
 
 /** The machine that this process runs on. */
-export const realMachine: Machine = { clock: systemClock, run: runCommand, spawn: spawnProgram, probe, dial: listens };
+export const realMachine: Machine = { clock: systemClock, run: runCommand, spawn: spawnProgram, probe };

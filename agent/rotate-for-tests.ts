@@ -72,6 +72,7 @@ export async function begin(
     changedSince: async () => undefined,
     holdPermit: (permitId) => held.push(permitId),
     remember: async () => {},
+    noteFailed: async () => {},
   };
   const old = await node.tree();
   return {

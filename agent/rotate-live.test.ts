@@ -73,6 +73,21 @@ describe('rotate, without a restart', () => {
     assert.deepEqual(states.at(-1), 'verified');
   });
 
+  for (const looks of [3, 100]) {
+    it(`waits a minute for another etcd member that is down before such a restart, back after ${looks} looks`, async () => {
+      const { node, deps, run } = await begin();
+      deps.clock = { nowMs: () => node.clock.nowMs(), sleep: async () => {} };
+      deps.verifier.verify = verdicts(failing('etcd', 'handshake'), good);
+      let asked = 0;
+      deps.membersDown = async ({ components }) => {
+        if (!components.some(({ component, takeUp }) => component === 'etcd' && takeUp === 'restart')) return undefined;
+        return ++asked > looks ? undefined : 'etcd member m2 does not answer';
+      };
+      const outcome = await run();
+      assert.deepEqual([outcome.outcome, asked, starts(node)[0]], looks === 3 ? ['kept', 4, 1] : ['undone', 13, 0]);
+    });
+  }
+
   it('goes back when that does not help', async () => {
     const { node, deps, board, old, run } = await begin();
     deps.verifier.verify = verdicts(failing('etcd', 'handshake'), failing('etcd', 'journal'));

@@ -44,6 +44,7 @@ export async function takeBack(
     signal.throwIfAborted();
   }
   const old = await deps.verifier.verifyBefore(before, new AbortController().signal);
+  await deps.noteFailed(change, verdict.reason);
   await forgetChange(deps.transaction.layout, change.changeId);
   // what answers as before is well, even if systemd's first attempt failed
   const unproved = undone.units.find(({ ok, component }) => !ok && !old.has(component));

@@ -39,6 +39,8 @@ export interface RotateDeps extends PermitDeps {
   holdPermit(permitId: string): void;
   /** Writes the statuses to disk: after a crash the node must not say that it is at rest. */
   remember(): Promise<void>;
+  /** Writes the verdict on a change to disk before its journal goes: after a crash in between it would be made at once again. */
+  noteFailed(change: Pick<Change, 'fingerprint'>, reason: string): Promise<void>;
 }
 
 /** How a change ended. */
@@ -51,6 +53,8 @@ export type RotateOutcome =
 
 /** How often it is looked whether other etcd members are back. */
 const OTHERS_MS = 5_000;
+/** How often at most before a restart that follows on a live renewal: a minute. */
+const OTHERS_LOOKS = 12;
 
 /** A change that may be made now. */
 interface Permitted {
@@ -140,6 +144,26 @@ async function waitForOthers(
   }
 }
 
+/** A live renewal asked nobody whether etcd may restart. When another member stays down the change is undone instead. */
+async function refuseWhileOthersAreDown(
+  deps: RotateDeps,
+  change: Change,
+  late: ReadonlySet<Component>,
+  report: ChangeReport,
+  signal: AbortSignal,
+): Promise<void> {
+  const components = change.components.map((each) =>
+    late.has(each.component) ? { ...each, takeUp: 'restart' as const } : each,
+  );
+  for (let looks = 0; ; looks++) {
+    const down = await deps.membersDown({ ...change, components }, signal);
+    if (down === undefined) return;
+    if (looks === OTHERS_LOOKS) throw new AppError('unavailable', `new files not taken up, and no restart: ${down}`);
+    report.waiting(down);
+    await deps.clock.sleep(OTHERS_MS, signal);
+  }
+}
+
 /** A permit may take hours: what was true when the change was planned is looked at once more. */
 async function refuseWhatChanged(deps: RotateDeps, change: Change, signal: AbortSignal): Promise<void> {
   const changed = await deps.changedSince(change, signal);
@@ -178,6 +202,7 @@ async function make(
     const late = notTakenUp(restarted, verdict);
     if (late.size > 0 && !signal.aborted) {
       deps.log.warn('new files not taken up, restarting', { changeId: change.changeId, detail: verdict.reason });
+      await refuseWhileOthersAreDown(deps, change, late, report, signal);
       restarted = await restartLive(deps.transaction, restarted, late, signal);
       report.verifying(restarted.units.filter(({ component }) => late.has(component)));
       verdict = await deps.verifier.verify({ signed, restarted, permit }, signal);

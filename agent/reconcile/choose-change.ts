@@ -37,12 +37,29 @@ const STEPPING: readonly Component[] = ['etcd', 'kube-apiserver'];
 export function chooseChange(choosing: Choosing): Choice {
   const { plan, input, tried } = choosing;
   const first = plan.changes.filter((change) => isLiveRenewal(change, input));
-  const ordered = [...first, ...plan.changes.filter((change) => !first.includes(change))];
+  const renewals = plan.changes.filter((change) => !first.includes(change) && isRenewal(change, input));
+  // what ends first takes the place of the first renewal, and so on: a change that does more keeps its own
+  const soonest = bySoonestEnd(renewals, input);
+  const rest = plan.changes.filter((change) => !first.includes(change));
+  const ordered = [
+    ...bySoonestEnd(first, input),
+    ...rest.map((change) => (renewals.includes(change) ? (soonest.shift() ?? change) : change)),
+  ];
   const held = ordered.map((change) => whyHeld(change, choosing)).find((reason) => reason !== undefined);
   const change = ordered.find(
     (each) => whyHeld(each, choosing) === undefined && !tried.has(each.fingerprint) && mayTry(each, choosing),
   );
   return { change, held: awaitsEtcdStep(input) ? NO_STEP : (held ?? '') };
+}
+
+/** Those whose certificates end first come first; of equal ones the order stays. */
+function bySoonestEnd(changes: readonly Change[], input: PlanInput): Change[] {
+  const endMs = ({ components }: Change) =>
+    earliestEndMs(
+      input,
+      components.map(({ component }) => component),
+    ) ?? Number.MAX_SAFE_INTEGER;
+  return changes.toSorted((one, other) => endMs(one) - endMs(other));
 }
 
 /**

@@ -49,6 +49,18 @@ describe('Reconciler, where somebody else changes files of ours', () => {
     assert.deepEqual([failed, verified, board.get('kubelet')?.state], [[], ['kubelet'], 'verified']);
   });
 
+  it('tells where a copy of what it writes over is kept, on an operator’s word', async (test) => {
+    const { deps, board, made } = await reverted(test);
+    const keepOverwritten: typeof deps.keepOverwritten = async (kept, { components }) =>
+      components
+        .flatMap(({ files }) => files)
+        .filter(({ path }) => kept.some((file) => file.path === path))
+        .map(({ path }) => ({ path, savedAs: '/state/overwritten/x' }));
+    await new Reconciler({ ...deps, keepOverwritten }).pass(new AbortController().signal, true);
+    assert.equal(made.length, 1);
+    assert.match(board.get('kubelet')?.reason ?? '', /written over; copy: \/state\/overwritten\/x/);
+  });
+
   it('only says what it would do in observe mode', async (test) => {
     const { deps, board, made } = await reverted(test);
     await new Reconciler({ ...deps, mode: 'observe' }).pass(new AbortController().signal, false);

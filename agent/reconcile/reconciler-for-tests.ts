@@ -65,6 +65,7 @@ export async function begin(test: TestContext, make = FakeCluster.controlPlane) 
       state.looks++;
       return cluster.input();
     },
+    keepOverwritten: async () => [],
     rotate: async (change) => {
       made.push(change.components.map(({ component }) => component));
       return state.outcome(change);

@@ -15,6 +15,7 @@ import { awaitsEtcdStep, chooseChange } from './choose-change.ts';
 import { findDrift, inspectKept, rememberFiles } from './drift.ts';
 import { failChange, forgiveChange, noteDrift } from './failed-changes.ts';
 import { watchOutdated } from './outdated.ts';
+import type { Overwritten } from './overwritten.ts';
 import type { Recovery } from './recover-node.ts';
 import { sleepMs } from './renewal.ts';
 import { type ReportFoundDeps, reportFound } from './report-found.ts';
@@ -33,6 +34,8 @@ export interface ReconcilerDeps extends ReportFoundDeps {
   kept: KeptFile[];
   /** What a plan is made from; see lookAtNode. */
   look(settings: NodeSettings, signal: AbortSignal): Promise<PlanInput>;
+  /** Keeps copies of what somebody else wrote and the change writes over; see keepOverwritten. */
+  keepOverwritten(kept: readonly KeptFile[], change: Change): Promise<Overwritten[]>;
   /** Makes one change; see rotate.ts. */
   rotate(change: Change, outdated: () => string | undefined, signal: AbortSignal): Promise<RotateOutcome>;
   /** Verifies what needs no change; see verifyInstalled. */
@@ -93,6 +96,12 @@ export class Reconciler {
   /** The server can be reached again: what could not begin may begin now. */
   reconnected(): void {
     if (this.#unbegun) this.wake();
+  }
+
+  /** Puts a change on the list of those that failed, on disk too. */
+  async noteFailed(change: Pick<Change, 'fingerprint'>, reason: string): Promise<void> {
+    failChange(this.#deps.failed, this.#failure(change, reason, this.#deps.settings()));
+    await this.#deps.remember();
   }
 
   /** Passes at the interval, whenever a certificate is due and whenever woken, until the signal fires. */
@@ -179,7 +188,8 @@ export class Reconciler {
   }
 
   async #make(change: Change, input: PlanInput, settings: AgentSettings, signal: AbortSignal): Promise<RotateOutcome> {
-    const { clock, mode, failed, kept } = this.#deps;
+    const { clock, mode, failed, kept, board, log } = this.#deps;
+    const copies = await this.#deps.keepOverwritten(kept, change);
     this.#whole = false;
     const watch = watchOutdated(change, input);
     const outdated = () => watch({ settings: this.#deps.settings(), mode, nowMs: clock.nowMs() });
@@ -193,6 +203,16 @@ export class Reconciler {
     if (outcome.outcome === 'kept') {
       forgiveChange(failed, change.fingerprint);
       await rememberFiles(kept, change);
+      for (const { path, savedAs } of copies) {
+        log.warn('changes of somebody else were written over, a copy is kept', { path, detail: savedAs });
+      }
+      for (const { component, files } of change.components) {
+        const own = copies.filter(({ path }) => files.some((file) => file.path === path));
+        const told = own.map(
+          ({ path, savedAs }) => `${path}, changed by somebody else, was written over; copy: ${savedAs}`,
+        );
+        if (told.length > 0) board.set(component, { reason: told.join('; ') });
+      }
     }
     await this.#deps.remember();
     return outcome;
@@ -200,8 +220,7 @@ export class Reconciler {
 
   async #recover(signal: AbortSignal): Promise<void> {
     const { whole, judged } = await this.#deps.recover(signal);
-    for (const each of judged) failChange(this.#deps.failed, this.#failure(each, each.reason, this.#deps.settings()));
-    if (judged.length > 0) await this.#deps.remember();
+    for (const each of judged) await this.noteFailed(each, each.reason);
     this.#whole = whole;
   }
 

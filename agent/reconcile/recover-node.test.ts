@@ -8,7 +8,7 @@ import { applyChange } from '../apply/apply-change.ts';
 import { FakeLink } from '../link/fake-link.ts';
 import { StatusBoard } from '../report/status-board.ts';
 import { restartUnits } from '../restart/restart-units.ts';
-import { changeFolder } from '../stage/change-journal.ts';
+import { changeFolder, listChanges } from '../stage/change-journal.ts';
 import type { Checkpoint } from '../stage/checkpoints.ts';
 import { fakeSigned, makeChange, makeNode } from '../stage/fake-change.ts';
 import type { FakeNode } from '../stage/fake-node.ts';
@@ -47,9 +47,14 @@ function lifeAfter(node: FakeNode) {
   const board = new StatusBoard(() => node.clock.nowMs());
   const link = new FakeLink(new Map());
   const stop = new AbortController();
-  const recover = () =>
-    recoverNode({ transaction: node.deps(), board, link, log: silentLog, clock: node.clock }, stop.signal);
-  return { board, link, recover };
+  /** Verdicts that were written, and whether the journal was there still. */
+  const noted: [fingerprint: string, reason: string, journals: number][] = [];
+  const noteFailed = async ({ fingerprint }: { fingerprint: string }, reason: string) => {
+    noted.push([fingerprint, reason, (await listChanges(node.layout)).records.length]);
+  };
+  const deps = { board, link, log: silentLog, clock: node.clock, noteFailed };
+  const recover = () => recoverNode({ transaction: node.deps(), ...deps }, stop.signal);
+  return { board, link, recover, noted };
 }
 
 describe('recoverNode', () => {
@@ -60,8 +65,9 @@ describe('recoverNode', () => {
   });
 
   it('undoes what was interrupted, gives back the permit, and gives no verdict: it is tried again', async () => {
-    const { node, old, board, link, recover } = await dieAt('unit-restarted');
+    const { node, old, board, link, recover, noted } = await dieAt('unit-restarted');
     assert.deepEqual(await recover(), { whole: true, judged: [] });
+    assert.deepEqual(noted, []);
     assert.deepEqual(await node.tree(), old);
     assert.deepEqual(link.asked, ['release p1']);
     assert.deepEqual([board.get('etcd')?.state, board.get('etcd')?.restarts], ['detected', 1]);
@@ -70,9 +76,11 @@ describe('recoverNode', () => {
 
   for (const at of ['undoing', 'unit-restored', 'undone'] as const) {
     it(`hands on the verdict when the agent died in the undo, at ${at}`, async () => {
-      const { node, old, change, board, recover } = await dieAt(at, true);
+      const { node, old, change, board, recover, noted } = await dieAt(at, true);
       const judged = [{ fingerprint: change.fingerprint, reason: 'refuses everybody' }];
       assert.deepEqual(await recover(), { whole: true, judged });
+      // on disk before the journal goes, or a crash in between would make the change once more
+      assert.deepEqual(noted, [[change.fingerprint, 'refuses everybody', 1]]);
       assert.deepEqual(await node.tree(), old);
       assert.deepEqual([board.get('etcd')?.state, board.get('etcd')?.reason], ['rolled-back', 'refuses everybody']);
     });

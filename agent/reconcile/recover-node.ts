@@ -6,6 +6,7 @@ import { showProcess } from '../process/show-process.ts';
 import { wasRestarted } from '../report/change-report.ts';
 import type { StatusBoard } from '../report/status-board.ts';
 import { listChanges } from '../stage/change-journal.ts';
+import type { ChangeRecord } from '../stage/change-record.ts';
 import type { TransactionDeps } from '../stage/transaction.ts';
 import { INTERRUPTED, type Recovered, recover } from '../undo/recover.ts';
 import type { UndoneChange } from '../undo/undo-change.ts';
@@ -14,6 +15,8 @@ import type { UndoneChange } from '../undo/undo-change.ts';
 export interface RecoverNodeDeps extends PermitDeps {
   transaction: TransactionDeps;
   board: StatusBoard;
+  /** Writes the verdict on a change to disk; see RotateDeps. */
+  noteFailed(change: Pick<ChangeRecord, 'fingerprint'>, reason: string): Promise<void>;
 }
 
 /** What a recovery led to. */
@@ -34,7 +37,12 @@ export async function recoverNode(deps: RecoverNodeDeps, signal: AbortSignal): P
   const undone = records.filter(({ state }) => state.name === 'undoing' || state.name === 'undone');
   const withVerdict = new Set(undone.map(({ changeId }) => changeId));
   const recovery: Recovery = { whole: true, judged: [] };
-  for (const recovered of await recover(transaction, signal)) {
+  // an undo that was interrupted goes on for the reason that it began with, which may be no verdict either
+  const isJudged = (changeId: string, reason: string) => withVerdict.has(changeId) && !reason.startsWith(INTERRUPTED);
+  const onUndone = async ({ record, reason }: UndoneChange) => {
+    if (isJudged(record.changeId, reason)) await deps.noteFailed(record, reason);
+  };
+  for (const recovered of await recover(transaction, signal, onUndone)) {
     if (recovered.outcome === 'unreadable') {
       log.error('a change on disk cannot be read', { path: recovered.path, detail: recovered.reason });
       recovery.whole = false;
@@ -45,8 +53,7 @@ export async function recoverNode(deps: RecoverNodeDeps, signal: AbortSignal): P
       log.error('interrupted change not recovered yet', { changeId, error: recovered.error });
       recovery.whole = false;
     } else log.warn('interrupted change recovered', { changeId, state: outcome, detail: reason });
-    // an undo that was interrupted goes on for the reason that it began with, which may be no verdict either
-    const judged = outcome === 'undone' && withVerdict.has(changeId) && !reason.startsWith(INTERRUPTED);
+    const judged = outcome === 'undone' && isJudged(changeId, reason);
     if (judged) recovery.judged.push({ fingerprint: recovered.undone.record.fingerprint, reason });
     for (const component of components) {
       const status = statusOf(recovered, judged, board.get(component)?.restarts ?? 0, component);

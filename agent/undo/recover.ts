@@ -48,9 +48,14 @@ export type Recovered =
 /**
  * Recovers every change on disk, the newest first, and removes the journals of those that ended.
  *
+ * @param onUndone - told of a change that is undone while its journal is still there: what has to outlive the next crash is written here
  * @throws AppError 'unavailable' when the signal fires
  */
-export async function recover(deps: TransactionDeps, signal: AbortSignal): Promise<Recovered[]> {
+export async function recover(
+  deps: TransactionDeps,
+  signal: AbortSignal,
+  onUndone: (undone: UndoneChange) => Promise<void> = async () => {},
+): Promise<Recovered[]> {
   await sweepChanges(deps.layout);
   const { records, problems } = await listChanges(deps.layout);
   const recovered: Recovered[] = problems.map(({ path, message }) => ({
@@ -65,7 +70,7 @@ export async function recover(deps: TransactionDeps, signal: AbortSignal): Promi
       permitId: permitOf(record.state),
     };
     try {
-      recovered.push({ ...about, ...(await recoverChange(deps, record, signal)) });
+      recovered.push({ ...about, ...(await recoverChange(deps, record, signal, onUndone)) });
     } catch (error) {
       if (signal.aborted) throw AppError.from(error);
       const failure = AppError.from(error);
@@ -75,7 +80,12 @@ export async function recover(deps: TransactionDeps, signal: AbortSignal): Promi
   return recovered;
 }
 
-async function recoverChange(deps: TransactionDeps, record: ChangeRecord, signal: AbortSignal) {
+async function recoverChange(
+  deps: TransactionDeps,
+  record: ChangeRecord,
+  signal: AbortSignal,
+  onUndone: (undone: UndoneChange) => Promise<void>,
+) {
   const { name } = record.state;
   if (name === 'kept') {
     await keepChange(deps, record);
@@ -83,6 +93,7 @@ async function recoverChange(deps: TransactionDeps, record: ChangeRecord, signal
   }
   const undone = await undoChange(deps, record, `${INTERRUPTED} ${name}`, signal);
   if (undone.outcome === 'discarded') return { outcome: 'discarded', reason: undone.reason } as const;
+  await onUndone(undone);
   await forgetChange(deps.layout, record.changeId);
   return { outcome: 'undone', reason: undone.reason, undone } as const;
 }

@@ -118,6 +118,24 @@ export async function etcdHealth(
   return { healthy: true, leaderId, detail: `${detail} {"health":"true"}, leader ${leaderId || 'unknown'}` };
 }
 
+/** What a member says of itself: 'unclear' when it cannot be asked. */
+export type Pulse = 'healthy' | 'unhealthy' | 'unclear';
+
+/**
+ * Asks a member whether it takes part: it is healthy, or knows a leader, which also one does whose disk is full.
+ *
+ * @throws AbortError when the signal fires
+ */
+export async function etcdPulse(access: EtcdAccess, signal: AbortSignal, probe: Probe = probeOnce): Promise<Pulse> {
+  if (endpointOfUrl(access.url) === undefined) return 'unclear';
+  const outcome = await ask(access, { method: 'GET', path: '/health' }, signal, probe);
+  if (outcome.kind !== 'answered') return 'unclear';
+  if (isHealthy(outcome.status, outcome.body)) return 'healthy';
+  const answer = await ask(access, { method: 'POST', path: '/v3/maintenance/status', body: '{}' }, signal, probe);
+  const known = answer.kind === 'answered' ? status.safeParse(parseJson(answer.body)) : undefined;
+  return known?.success && known.data.leader !== '0' ? 'healthy' : 'unhealthy';
+}
+
 async function post(
   access: EtcdAccess,
   path: string,

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { RemoveNodeResponseSchema } from '../../proto/gen/kubemtls/v1/authority_pb.js';
 import { type CommandContext, callAndPrint } from './command-context.ts';
+import { printable } from './table.ts';
 
 /** Adds the command below "node", which goes on showing a node where another name follows. */
 export function addRemoveNode(node: Command, context: CommandContext): void {
@@ -16,15 +17,16 @@ export function addRemoveNode(node: Command, context: CommandContext): void {
         command,
         RemoveNodeResponseSchema,
         ({ authorities }) => authorities.removeNode({ name }),
-        () => removed(name),
+        ({ warnings }) => removed(name, warnings),
       ),
     );
 }
 
-function removed(name: string): string {
+function removed(name: string, warnings: readonly string[]): string {
   return [
     `${name} is removed from the fleet: nothing waits for it any more, and whatever it says is refused`,
     'the certificates that it has stay valid until they end: Kubernetes reads no revocation lists',
+    ...warnings.map((warning) => `warning: ${printable(warning)}`),
     '',
     'next:',
     `  kubectl delete node ${name}`,

@@ -144,7 +144,7 @@ describe('enrolNode, once more', () => {
     const by = { actor: 'admin/boss', source: '' };
     await fixture.store.enrol({ node: sampleNode({ name: 'w9' }), useToken: undefined });
     const alone = await turnsUntil(removeNode('w9', by, fixture.removal));
-    let removed: Promise<void> | undefined;
+    let removed: Promise<string[]> | undefined;
     const listNodes = async () => {
       removed = removeNode('w1', by, fixture.removal);
       // ten times what it takes when nothing holds it up: time enough for it to come in between, if it could

@@ -53,7 +53,7 @@ export function enrolFixture(authorities: Authorities, key: PrivateKey): EnrolFi
     deps,
     removal: {
       store,
-      fleet: { noteNode: () => {}, keepOnly: async () => [] },
+      fleet: { get: () => undefined, components: () => [], noteNode: () => {}, keepOnly: async () => [] },
       sessions: { end: () => {} },
       permits: { list: () => [], release: async () => {} },
       rotation: { check: async () => {} },

@@ -73,6 +73,36 @@ describe('removeNode', () => {
     assert.deepEqual([event?.actor, event?.source, event?.node, more], ['admin/boss', '10.0.0.9', 'cp1', []]);
   });
 
+  const etcds: [string[], string[], RegExp][] = [
+    [
+      ['cp1', 'cp2'],
+      ['a', 'b', 'c'],
+      /^cp1 ran one of 3 etcd members: 2 remain, and all of them must be up .*of 2 members 2/,
+    ],
+    [
+      ['cp1', 'cp2'],
+      ['a', 'b', 'c', 'd', 'e'],
+      /one of 5 etcd members: 4 remain, and 3 of them must be up .*of 4 members 3/,
+    ],
+    [['cp1', 'cp2'], [], /one of 2 etcd members: 1 remains, and 2 must be up: etcd has no quorum without/],
+    [['cp1'], ['a'], /^cp1 ran the only etcd member/],
+  ];
+  for (const [nodes, members, text] of etcds) {
+    it(`tells of the quorum, when ${nodes} of ${members.length} members are of the fleet`, async () => {
+      const etcd = { component: Component.ETCD, etcd: { clusterId: 'c', members } };
+      for (const node of nodes) await fleet.put(node, 'etcd', create(ComponentStatusSchema, etcd));
+      const [warning = '', ...more] = await removeNode('cp1', by, deps);
+      assert.match(warning, text);
+      assert.deepEqual(more, []);
+      assert.ok((await events('node.removed'))[0]?.message.endsWith(warning));
+    });
+  }
+
+  it('has nothing to say of a quorum where no etcd ran', async () => {
+    await fleet.put('cp1', 'kubelet', kubelet);
+    assert.deepEqual(await removeNode('cp1', by, deps), []);
+  });
+
   it('does the rest once more for a node that is removed already, and says so once', async () => {
     await fleet.put('cp1', 'kubelet', kubelet);
     await removeNode('cp1', by, deps);

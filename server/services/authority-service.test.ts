@@ -40,7 +40,13 @@ describe('AuthorityService', () => {
   afterEach(() => fixture.remove());
   let removed: unknown[];
   const service = () =>
-    authorityService({ ...fixture, removeNode: async (name, by) => void removed.push({ name, ...by }) });
+    authorityService({
+      ...fixture,
+      removeNode: async (name, by) => {
+        removed.push({ name, ...by });
+        return ['2 remain'];
+      },
+    });
   const start = (fields: { authorities?: Authority[]; automatic?: boolean } = {}) =>
     service().startAuthorityRotation(create(StartAuthorityRotationRequestSchema, fields), call, caller);
   const advance = (from: RotationPhase) =>
@@ -127,7 +133,8 @@ describe('AuthorityService', () => {
   }
 
   it('removes a node in the name of who asked', async () => {
-    await service().removeNode(create(RemoveNodeRequestSchema, { name: 'w1' }), call, caller);
+    const answer = await service().removeNode(create(RemoveNodeRequestSchema, { name: 'w1' }), call, caller);
+    assert.deepEqual(answer.warnings, ['2 remain']);
     assert.deepEqual(removed, [{ name: 'w1', actor: 'admin/root', source: '10.0.0.9' }]);
   });
 

@@ -15,7 +15,7 @@ export interface AuthorityServiceDeps {
   authorities: Pick<Authorities, 'all'>;
   rotation: Rotation;
   /** See remove-node.ts. */
-  removeNode: (name: string, by: By) => Promise<void>;
+  removeNode: (name: string, by: By) => Promise<string[]>;
 }
 
 const ALL: readonly ClusterAuthority[] = ['kubernetes', 'etcd', 'front-proxy'];
@@ -40,8 +40,7 @@ export function authorityService(deps: AuthorityServiceDeps): Handlers<typeof Au
       return { rotation: rotationMessage(view) };
     },
     async removeNode({ name }, call, caller) {
-      await deps.removeNode(name, { actor: actorOf(caller), source: call.address });
-      return {};
+      return { warnings: await deps.removeNode(name, { actor: actorOf(caller), source: call.address }) };
     },
   };
 }

@@ -79,7 +79,7 @@ export class FakeMachine {
   get machine(): Machine {
     const { network, address, clock, journal } = this;
     const { spawn } = journal;
-    return { clock, run: this.#run, spawn, probe: network.probeFrom(address), dial: network.dialFrom(address) };
+    return { clock, run: this.#run, spawn, probe: network.probeFrom(address) };
   }
 
   /** Where a path of the machine lies. */

@@ -5,7 +5,6 @@ import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { hostPort } from '../../agent/verify/endpoints.ts';
-import type { Dial } from '../../agent/verify/members-down.ts';
 import { type Probe, probe } from '../../agent/verify/probe.ts';
 
 /** What a listener serves with. */
@@ -124,11 +123,6 @@ export class FakeNetwork {
       await listener.look();
       return probe({ ...request, host: '127.0.0.1', port: listener.port });
     };
-  }
-
-  /** Dials as a machine of this address does. */
-  dialFrom(own: string): Dial {
-    return async (host, port) => this.#find(own, host, port) !== undefined;
   }
 
   /** Serial of the certificate that is served there, as anybody sees it; undefined where nobody listens. */

@@ -366,11 +366,17 @@ export declare type RemoveNodeRequest = Message<"kubemtls.v1.RemoveNodeRequest">
 export declare const RemoveNodeRequestSchema: GenMessage<RemoveNodeRequest>;
 
 /**
- * Nothing to say.
+ * What is left to mind.
  *
  * @generated from message kubemtls.v1.RemoveNodeResponse
  */
 export declare type RemoveNodeResponse = Message<"kubemtls.v1.RemoveNodeResponse"> & {
+  /**
+   * Sentences for a person: how many etcd members remain and have to be up, where the node ran one.
+   *
+   * @generated from field: repeated string warnings = 1;
+   */
+  warnings: string[];
 };
 
 /**

@@ -7,6 +7,7 @@ import { componentFolder } from '../layout.ts';
 import type { BundleFile, ComponentChange, Slot } from './change.ts';
 import { whyDue } from './due.ts';
 import { rootsOf } from './guard-trust.ts';
+import { openListeners } from './open-listeners.ts';
 import type { InstalledFolder, PlanInput } from './plan-input.ts';
 import { isProbe, rotationOf } from './rotation.ts';
 import { takeUpOf } from './take-up.ts';
@@ -83,6 +84,7 @@ export function completeChange(wish: Wish, input: PlanInput): ComponentChange | 
   const [first] = reasons;
   if (first === undefined) return undefined;
   const takeUp = takeUpOf(wish, files, bundles);
+  const notes = [...(wish.notes ?? []), ...(wish.target === 'enforced' ? openListeners(detected) : [])];
   const restarts = takeUp === 'live' || files.some((file) => file.restarts);
   return {
     component,
@@ -97,7 +99,7 @@ export function completeChange(wish: Wish, input: PlanInput): ComponentChange | 
     target: wish.target,
     takeUp,
     ...(wish.dependants === undefined ? {} : { dependants: wish.dependants }),
-    ...(wish.notes === undefined || wish.notes.length === 0 ? {} : { notes: wish.notes }),
+    ...(notes.length === 0 ? {} : { notes }),
     summary: [...wish.summary, ...due],
   };
 }

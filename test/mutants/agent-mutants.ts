@@ -247,7 +247,7 @@ export const agentMutants: readonly Mutant[] = [
   {
     id: 'P5',
     file: 'agent/plan/guard-serving.ts',
-    find: 'subject === issuer && x509.verify(root.publicKey)',
+    find: 'root.subject === x509.issuer && x509.verify(root.publicKey)',
     replace: 'x509.verify(root.publicKey)',
     tests: ['agent/plan/guard-serving.test.ts'],
     survives: 'the same key under another subject: nobody makes such roots',

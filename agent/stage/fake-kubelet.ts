@@ -52,6 +52,13 @@ export class FakeKubelet {
     return join(this.folder, `${component}.yaml`);
   }
 
+  /** Goes on from where that one is; its files have to be copied by the caller. */
+  continueFrom(other: FakeKubelet): void {
+    for (const [name, pod] of other.pods) this.pods.set(name, { ...pod });
+    Object.assign(this, { fails: other.fails, isUp: other.isUp, hangs: other.hangs });
+    this.#nextPid = other.#nextPid;
+  }
+
   /** One look at the manifests: a pod whose manifest changed is ended, one that should run and does not is started. */
   async sync(): Promise<void> {
     if (!this.isUp) return;

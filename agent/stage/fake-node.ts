@@ -30,7 +30,7 @@ export type Step = (name: string) => Promise<void>;
 /** A node with etcd and an API server that change together. */
 export class FakeNode {
   readonly layout: Layout;
-  readonly clock = new FakeClock();
+  readonly clock: FakeClock;
   readonly units = new Map<string, FakeUnit>();
   readonly kubelet: FakeKubelet;
   /** Drop-ins as systemd read them last. */
@@ -43,13 +43,27 @@ export class FakeNode {
   /** True while the etcd cluster does not answer. */
   clusterDown = false;
 
-  constructor(root: string) {
+  constructor(root: string, nowMs?: number) {
     this.layout = layoutBelow(root);
+    this.clock = new FakeClock(nowMs);
     this.kubelet = new FakeKubelet(this.layout, this.clock, async (component, manifest) => {
       this.mismatches.push(...(await this.mismatchedPairs()));
       return this.podConfiguration(component, manifest);
     });
     for (const unit of ['etcd.service', 'kube-apiserver.service']) this.addUnit(unit);
+  }
+
+  /** The same node, which goes its own way from now on, but for its files, which are below the same root. */
+  copy(): FakeNode {
+    const copy = new FakeNode(this.layout.root, this.clock.nowMs());
+    copy.units.clear();
+    for (const [name, unit] of this.units) copy.units.set(name, { ...unit });
+    copy.kubelet.continueFrom(this.kubelet);
+    copy.#loaded = new Map(this.#loaded);
+    copy.peerUrls = [...this.peerUrls];
+    copy.mismatches.push(...this.mismatches);
+    Object.assign(copy, { fails: this.fails, clusterDown: this.clusterDown });
+    return copy;
   }
 
   /** A unit that runs and is enabled. */

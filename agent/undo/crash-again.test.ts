@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { listChanges } from '../stage/change-journal.ts';
 import { assertWhole, ends, failing, NEVER, recovery, runUntil, SCENARIOS, type Scenario } from './crash-for-tests.ts';
+import { dieAtEachStep } from './die-at-each-step-for-tests.ts';
 import { answerFilesAtOnce } from './files-at-once-for-tests.ts';
 import { recover } from './recover.ts';
 import { undoChange } from './undo-change.ts';
@@ -28,20 +29,18 @@ describe('a change whose agent dies, and more happens before it is recovered', (
       const { flow, make } = scenario;
       const { old, fresh } = await ends(parent, scenario);
       const steps = await runUntil(await make(parent), flow, NEVER);
-      for (const name of deaths) {
-        const at = steps.lastIndexOf(name) + 1;
-        assert.ok(at > 0, name);
-        for (let again = 1; ; again++) {
-          const node = await make(parent);
-          await runUntil(node, flow, at);
-          await node.kubelet.settle();
-          const recovered = await runUntil(node, recovery, again);
-          if (recovered.length < again) break;
+      for (const name of deaths) assert.ok(steps.includes(name), name);
+      const died = await dieAtEachStep(await make(parent), flow, async (dead, passed) => {
+        const name = deaths.find((each) => steps.lastIndexOf(each) + 1 === passed.length);
+        if (name === undefined) return;
+        const [state, tree] = name === 'kept' ? (['new', fresh] as const) : (['old', old] as const);
+        await dead.kubelet.settle();
+        await dieAtEachStep(dead, recovery, async (node, recovered) => {
           await runUntil(node, recovery, NEVER);
-          const [state, tree] = name === 'kept' ? (['new', fresh] as const) : (['old', old] as const);
           await assertWhole(node, tree, state, `after dying at ${name} and again at ${recovered.at(-1)}`);
-        }
-      }
+        });
+      });
+      assert.deepEqual(died, steps);
     });
   }
 
@@ -51,17 +50,21 @@ describe('a change whose agent dies, and more happens before it is recovered', (
     it(`is undone the same after a boot, when everything started from half-switched files: it ${title}`, async () => {
       const { old, fresh } = await ends(parent, scenario);
       const steps = await runUntil(await make(parent), flow, NEVER);
-      const keptAt = steps.indexOf('kept') + 1 || NEVER;
-      for (let at = Math.max(1, steps.indexOf(from)); at <= steps.length; at++) {
-        const node = await make(parent);
-        await runUntil(node, flow, at);
-        await node.reload();
-        for (const name of node.units.keys()) await node.start(name);
-        await node.kubelet.boot();
-        await runUntil(node, recovery, NEVER);
-        const state = at < keptAt ? 'old' : 'new';
-        await assertWhole(node, state === 'old' ? old : fresh, state, `after a power cut at ${steps[at - 1]}`);
-      }
+      const first = Math.max(1, steps.indexOf(from));
+      const died = await dieAtEachStep(
+        await make(parent),
+        flow,
+        async (node, passed) => {
+          await node.reload();
+          for (const name of node.units.keys()) await node.start(name);
+          await node.kubelet.boot();
+          await runUntil(node, recovery, NEVER);
+          const state = passed.includes('kept') ? 'new' : 'old';
+          await assertWhole(node, state === 'old' ? old : fresh, state, `after a power cut at ${passed.at(-1)}`);
+        },
+        first,
+      );
+      assert.deepEqual(died, steps);
     });
   }
 });

@@ -7,6 +7,7 @@ import { CHECKPOINTS } from '../stage/checkpoints.ts';
 import { makeNode } from '../stage/fake-change.ts';
 import { makeMixedNode } from '../stage/fake-mixed-change.ts';
 import { assertWhole, ends, happy, NEVER, recovery, runUntil, SCENARIOS } from './crash-for-tests.ts';
+import { dieAtEachStep } from './die-at-each-step-for-tests.ts';
 import { answerFilesAtOnce } from './files-at-once-for-tests.ts';
 import { recover } from './recover.ts';
 
@@ -37,19 +38,23 @@ describe('a change whose agent dies', () => {
       it(`leaves the node fully old or fully new wherever it dies while the change ${title}${kubelet}`, async () => {
         const { old, fresh } = await ends(parent, scenario);
         const steps = await runUntil(await make(parent), flow, NEVER);
-        const keptAt = steps.indexOf('kept') + 1 || NEVER;
+        const first = Math.max(1, steps.indexOf(from));
         assert.ok(steps.length > 25);
-        for (let at = Math.max(1, steps.indexOf(from)); at <= steps.length; at++) {
-          const where = `after dying at step ${at}, ${steps[at - 1]}`;
-          const node = await make(parent);
-          await runUntil(node, flow, at);
-          assert.deepEqual(await node.mismatchedPairs(), [], where);
-          if (isPrompt) await node.kubelet.settle();
-          await runUntil(node, recovery, NEVER);
-          const state = at < keptAt ? 'old' : 'new';
-          await assertWhole(node, state === 'old' ? old : fresh, state, where);
-          assert.deepEqual(await recover(node.deps(), new AbortController().signal), [], where);
-        }
+        const died = await dieAtEachStep(
+          await make(parent),
+          flow,
+          async (node, passed) => {
+            const where = `after dying at step ${passed.length}, ${passed.at(-1)}`;
+            assert.deepEqual(await node.mismatchedPairs(), [], where);
+            if (isPrompt) await node.kubelet.settle();
+            await runUntil(node, recovery, NEVER);
+            const state = passed.includes('kept') ? 'new' : 'old';
+            await assertWhole(node, state === 'old' ? old : fresh, state, where);
+            assert.deepEqual(await recover(node.deps(), new AbortController().signal), [], where);
+          },
+          first,
+        );
+        assert.deepEqual(died, steps);
       });
     }
   }

@@ -24,7 +24,7 @@ const PLAIN = [
 
 /** Whom each fsync waits for: at a power cut it never comes back. */
 export interface SyncWatcher {
-  syncing?(fd: number): Promise<void>;
+  syncing?: ((fd: number) => Promise<void>) | undefined;
 }
 
 /**
@@ -38,7 +38,19 @@ export function answerFilesAtOnce(watcher: SyncWatcher = {}): void {
     Object.assign(promises, { [name]: async (...given: never[]) => call(...given) });
   }
   Object.assign(promises, { open: (...given: Parameters<typeof fs.openSync>) => open(watcher, ...given) });
+  Object.assign(promises, {
+    opendir: async (...given: Parameters<typeof fs.opendirSync>) => entries(fs.opendirSync(...given)),
+  });
   syncBuiltinESMExports();
+}
+
+/** As much of a Dir as our code uses. */
+async function* entries(folder: fs.Dir) {
+  try {
+    for (let entry = folder.readSync(); entry !== null; entry = folder.readSync()) yield entry;
+  } finally {
+    folder.closeSync();
+  }
 }
 
 /** As much of a FileHandle as our code uses. */

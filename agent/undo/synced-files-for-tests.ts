@@ -5,6 +5,7 @@
  */
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { copyTree } from './die-at-each-step-for-tests.ts';
 
 /** Permissions as they were synced. */
 interface Who {
@@ -26,13 +27,16 @@ const NO_DISK = ['/proc'];
 /** The disk below one folder, the root of a node. */
 export class SyncedFiles {
   readonly #root: string;
+  readonly #identity: string;
   /** By identity, see {@link identityOf}. */
-  #synced = new Map<string, Synced>();
+  readonly #synced: Map<string, Synced>;
 
-  /** All that stands there now counts as synced. */
-  constructor(root: string) {
+  /** All that stands there now counts as synced, or what is synced of another disk of the same root. */
+  constructor(root: string, other?: SyncedFiles) {
     this.#root = root;
-    this.#syncAll(root);
+    this.#identity = identityOf(root);
+    this.#synced = new Map(other === undefined ? [] : other.#synced);
+    if (other === undefined) this.writeBack();
   }
 
   /** fsync was called on a file or folder; those outside of the root are none of ours. */
@@ -46,14 +50,15 @@ export class SyncedFiles {
     this.#syncAll(this.#root);
   }
 
-  /** The power is cut: what was not synced is as it was before, and all that is left counts as synced. */
-  losePower(): void {
-    const synced = this.#synced;
-    const root = synced.get(identityOf(this.#root));
-    this.#putBack(this.#root, root, synced);
-    this.#synced = new Map();
-    this.#syncAll(this.#root);
-  }
+  /**
+   * The power is cut: makes a folder that has what was synced.
+   *
+   * @param from where the root is now; what is no disk is copied from there
+   */
+  readonly restoreTo = (from: string, folder: string): void => {
+    this.#restore(folder, this.#synced.get(this.#identity));
+    for (const each of NO_DISK) if (fs.existsSync(join(from, each))) copyTree(join(from, each), join(folder, each));
+  };
 
   #isDisk(path: string): boolean {
     return !NO_DISK.includes(path.slice(this.#root.length));
@@ -84,7 +89,7 @@ export class SyncedFiles {
     for (const name of fs.readdirSync(path)) if (this.#isDisk(join(path, name))) this.#syncAll(join(path, name));
   }
 
-  #putBack(path: string, at: Synced | undefined, synced: ReadonlyMap<string, Synced>): void {
+  #restore(path: string, at: Synced | undefined): void {
     if (at === undefined) throw new Error(`${path} was never synced`);
     if (at.kind === 'link') {
       fs.symlinkSync(at.target, path);
@@ -92,11 +97,8 @@ export class SyncedFiles {
     }
     if (at.kind === 'file') fs.writeFileSync(path, at.content);
     else {
-      fs.mkdirSync(path, { recursive: true });
-      for (const name of fs.readdirSync(path)) {
-        if (this.#isDisk(join(path, name))) fs.rmSync(join(path, name), { recursive: true });
-      }
-      for (const [name, identity] of at.names) this.#putBack(join(path, name), synced.get(identity), synced);
+      fs.mkdirSync(path);
+      for (const [name, identity] of at.names) this.#restore(join(path, name), this.#synced.get(identity));
     }
     fs.chownSync(path, at.uid, at.gid);
     fs.chmodSync(path, at.mode);

@@ -60,13 +60,28 @@ describe('readUpTo', () => {
   it('ends at the limit in a file that grows as fast as it is read', async () => {
     let given = 0;
     const growing = {
-      read: async (buffer: Buffer) => {
-        given += buffer.length;
-        return { bytesRead: buffer.length, buffer };
+      read: async (buffer: Buffer, _offset: number, length: number) => {
+        given += length;
+        return { bytesRead: length, buffer };
       },
     } as unknown as ReadableFile; // as much of it as is called
     assert.equal((await readUpTo(growing, 100_000)).length, 100_000);
     assert.equal(given, 100_000);
+  });
+
+  it('puts a file together that comes in pieces of any size', async () => {
+    const content = Buffer.from(Array.from({ length: 100_000 }, (_, at) => at % 251));
+    for (const most of [1, 999, 4096, 1_000_000]) {
+      let at = 0;
+      const pieces = {
+        read: async (buffer: Buffer, offset: number, length: number) => {
+          const bytesRead = content.copy(buffer, offset, at, at + Math.min(length, most));
+          at += bytesRead;
+          return { bytesRead, buffer };
+        },
+      } as unknown as ReadableFile; // as above
+      assert.deepEqual(await readUpTo(pieces, 200_000), content);
+    }
   });
 });
 

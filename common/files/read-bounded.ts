@@ -17,7 +17,8 @@ export type BoundedFile =
 
 /** open(2): a descriptor that only says which file it is; the same number on amd64 and arm64, and missing in Node.js' constants. */
 const O_PATH = 0o10000000;
-const CHUNK_BYTES = 64 * 1024;
+/** Room for what most files hold; what holds more gets twice as much each time. */
+const FIRST_BYTES = 4 * 1024;
 /** Names that are fetched at a time. */
 const NAMES_AT_A_TIME = 256;
 
@@ -71,16 +72,18 @@ export async function readBounded(path: string, mostBytes: number, flags = 0): P
 
 /** The next bytes of a file: so many, or fewer where it ends. */
 export async function readUpTo(file: ReadableFile, mostBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
+  let buffer = Buffer.allocUnsafe(Math.min(FIRST_BYTES, mostBytes));
   let bytes = 0;
   while (bytes < mostBytes) {
-    const wanted = Math.min(CHUNK_BYTES, mostBytes - bytes);
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(wanted), 0, wanted, null);
+    const { bytesRead } = await file.read(buffer, bytes, buffer.length - bytes, null);
     if (bytesRead === 0) break;
-    chunks.push(buffer.subarray(0, bytesRead));
     bytes += bytesRead;
+    if (bytes < buffer.length) continue;
+    const larger = Buffer.allocUnsafe(Math.min(2 * bytes, mostBytes));
+    buffer.copy(larger);
+    buffer = larger;
   }
-  return Buffer.concat(chunks);
+  return buffer.subarray(0, bytes);
 }
 
 /**

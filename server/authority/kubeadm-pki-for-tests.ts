@@ -1,6 +1,6 @@
 /** A folder like /etc/kubernetes/pki, made with openssl as kubeadm would, for tests. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -11,12 +11,26 @@ export interface KubeadmPki {
   authority(stem: string, commonName: string, options?: { /** Of an RSA key. */ bits?: number; ca?: boolean }): void;
   /** Makes a certificate of the CA in ca.crt; subject as "/O=x/CN=y", names as "DNS:a,IP:b" or ''. */
   leaf(stem: string, subject: string, names: string): void;
+  /** The same in a folder of its own, which the caller removes: a test that changes files leaves the others theirs. */
+  copy(): KubeadmPki;
   remove(): void;
 }
 
 /** An empty folder; the caller removes it. */
 export function emptyPki(): KubeadmPki {
-  const folder = mkdtempSync(join(tmpdir(), 'kube-mtls-pki-'));
+  return pkiIn(mkdtempSync(join(tmpdir(), 'kube-mtls-pki-')));
+}
+
+/** The three CAs as kubeadm makes them. */
+export function kubeadmPki(): KubeadmPki {
+  const pki = emptyPki();
+  pki.authority('ca', 'kubernetes', { bits: 2048 });
+  pki.authority('etcd/ca', 'etcd-ca');
+  pki.authority('front-proxy-ca', 'front-proxy-ca');
+  return pki;
+}
+
+function pkiIn(folder: string): KubeadmPki {
   const openssl = (...args: string[]) => {
     execFileSync('openssl', args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
   };
@@ -40,15 +54,11 @@ export function emptyPki(): KubeadmPki {
         ...['-out', `${stem}.crt`, '-days', '365', ...(names === '' ? [] : ['-addext', `subjectAltName=${names}`])],
       );
     },
+    copy() {
+      const copy = mkdtempSync(join(tmpdir(), 'kube-mtls-pki-'));
+      cpSync(folder, copy, { recursive: true });
+      return pkiIn(copy);
+    },
     remove: () => rmSync(folder, { recursive: true }),
   };
-}
-
-/** The three CAs as kubeadm makes them. */
-export function kubeadmPki(): KubeadmPki {
-  const pki = emptyPki();
-  pki.authority('ca', 'kubernetes', { bits: 2048 });
-  pki.authority('etcd/ca', 'etcd-ca');
-  pki.authority('front-proxy-ca', 'front-proxy-ca');
-  return pki;
 }

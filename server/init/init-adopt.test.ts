@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { parseCertificate } from '../../common/x509/certificate.ts';
 import { type KubeadmPki, kubeadmPki } from '../authority/kubeadm-pki-for-tests.ts';
 import { type KubeletClientOrganization, parseServerConfig } from '../config/server-config.ts';
@@ -15,12 +15,17 @@ const standard = [...names, 'IP:10.96.0.1', 'IP:127.0.0.1', 'IP:::1', 'IP:10.0.0
 
 describe('init --adopt', () => {
   let machine: TestMachine;
+  let made: KubeadmPki;
   let pki: KubeadmPki;
+  before(() => {
+    made = kubeadmPki();
+    made.leaf('apiserver', '/CN=kube-apiserver', `${standard},DNS:api.example,IP:192.0.2.9,IP:fd00::9`);
+    made.leaf('apiserver-kubelet-client', '/O=kubeadm:cluster-admins/CN=kube-apiserver-kubelet-client', '');
+  });
+  after(() => made.remove());
   beforeEach(() => {
     machine = testMachine();
-    pki = kubeadmPki();
-    pki.leaf('apiserver', '/CN=kube-apiserver', `${standard},DNS:api.example,IP:192.0.2.9,IP:fd00::9`);
-    pki.leaf('apiserver-kubelet-client', '/O=kubeadm:cluster-admins/CN=kube-apiserver-kubelet-client', '');
+    pki = made.copy();
   });
   afterEach(() => {
     machine.remove();

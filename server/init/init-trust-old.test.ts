@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { parseCertificate } from '../../common/x509/certificate.ts';
 import { loadAuthorities } from '../authority/authorities.ts';
 import { type KubeadmPki, kubeadmPki } from '../authority/kubeadm-pki-for-tests.ts';
@@ -12,11 +12,16 @@ import { initReport } from './init-report.ts';
 
 describe('init --trust-old', () => {
   let machine: TestMachine;
+  let made: KubeadmPki;
   let pki: KubeadmPki;
+  before(() => {
+    made = kubeadmPki();
+    made.leaf('apiserver', '/CN=kube-apiserver', 'DNS:kubernetes,DNS:api.example,IP:192.0.2.9');
+  });
+  after(() => made.remove());
   beforeEach(() => {
     machine = testMachine();
-    pki = kubeadmPki();
-    pki.leaf('apiserver', '/CN=kube-apiserver', 'DNS:kubernetes,DNS:api.example,IP:192.0.2.9');
+    pki = made.copy();
     for (const name of ['ca.key', 'etcd/ca.key', 'front-proxy-ca.key']) rmSync(file(name)); // never needed
   });
   afterEach(() => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { AppError } from '../../common/errors/app-error.ts';
 import {
@@ -138,13 +138,15 @@ describe('certificates while roots change', () => {
 
   describe('of a cluster that moves from CAs of its own', () => {
     let pki: KubeadmPki;
-    beforeEach(async () => {
+    before(() => {
       pki = kubeadmPki();
+    });
+    after(() => pki.remove());
+    beforeEach(async () => {
       const { store, clock, stateFolder } = fixture;
       await trustOldRoots(pki.folder, { store, clock, stateFolder, passphrase: 'secret' });
       await fixture.restart();
     });
-    afterEach(() => pki.remove());
 
     it('are probes in the phase trust, and no leaf, of which the bundles tell nothing', async () => {
       for (const [, bundle] of await bundles()) {

@@ -32,6 +32,20 @@ const STATUS = `curl -sS -m 5 ${CLIENT.join(' ')} -d '{}' https://127.0.0.1:2379
 /** Every root that a control plane has in use. */
 const ROOTS = `cat ${PKI}/{etcd,kube-apiserver,kube-controller-manager,kube-scheduler}/current/*-ca.crt`;
 
+/** Writes into the log of its kubelet, every two seconds, that this API server cannot be trusted: so can whoever has taken a worker over. */
+function lie(ip: string): string {
+  const url = `https://${ip}:6443/api/v1/services?limit=500`;
+  const line = `E1201 12:00:00.000000       1 reflector.go:138] k8s.io/client-go/informers/factory.go:134: Failed to watch *v1.Service: failed to list *v1.Service: Get "${url}": x509: certificate signed by unknown authority`;
+  return `#!/bin/bash
+while sleep 2; do
+  group=/sys/fs/cgroup/systemd/system.slice/kubelet.service
+  [ -d $group ] || group=/sys/fs/cgroup/unified/system.slice/kubelet.service
+  [ -d $group ] || group=/sys/fs/cgroup/system.slice/kubelet.service
+  bash -c 'echo $$ >'$group'/cgroup.procs; exec logger -t kubelet -- '"'"'${line}'"'"
+done
+`;
+}
+
 describe('three control planes behind one address that suffer', () => {
   const { fleet, say, prepare, step, atEnd } = stepsOnCluster(startThreeControlPlanes, {
     adopt: '/etc/kubernetes/pki',
@@ -100,10 +114,39 @@ describe('three control planes behind one address that suffer', () => {
     return assert.fail('no etcd leads');
   }
 
+  const liedAbout = async () => {
+    const { cluster } = fleet();
+    const { controlPlane: cp1, kubelet: w1 } = cluster;
+    const hostOf = (name: string) => cluster.hosts.find(({ host }) => host.name === name)?.host ?? assert.fail();
+    await hostOf('cp2').sh('systemctl stop kube-mtls-agent');
+    await hostOf('cp3').sh('systemctl kill -s STOP kube-mtls-agent');
+    await w1.write('/root/lie', lie(cp1.ip), '0755');
+    await w1.sh('systemd-run -q --unit lie /root/lie');
+    await probedThrough(async () => {
+      await change.begin(cp1);
+      const rollout = async () => JSON.parse(await fleet().operator.call('RolloutService/GetRollout')).rollout;
+      const paused = async () => ((await rollout()).paused === true ? await rollout() : undefined);
+      const { reason, node } = await cp1.until('the rollout to be stopped', paused, PHASE_MS);
+      say(`the rollout is paused: ${reason}`);
+      assert.equal(node, 'w1');
+      assert.match(reason, /^kube-apiserver of cp1: w1 alone complains about kube-apiserver, .*: the change is kept/);
+      const { state = '', checks = [] } = (await fleet().view.component('cp1', 'kube-apiserver')) ?? {};
+      assert.notEqual(state, 'COMPONENT_STATE_ROLLED_BACK');
+      const peers = checks.find(({ kind }) => kind === 'CHECK_KIND_PEERS');
+      say(`peers of cp1's API server: ${peers?.result} ${peers?.summary}`);
+      await w1.sh('systemctl stop lie');
+      await hostOf('cp3').sh('systemctl kill -s CONT kube-mtls-agent');
+      await hostOf('cp2').sh('systemctl start kube-mtls-agent');
+      await cp1.sh('kube-mtls rollout resume');
+    });
+  };
+  step('keeps a change about which one worker lies, while one control plane hangs and one is away', liedAbout, {
+    mostMs: STEP_MS,
+  });
+
   const powerCut = async () => {
     const { lab, cluster } = fleet();
     await probedThrough(async () => {
-      await change.begin(cluster.controlPlane);
       await untilState('cp3', 'kube-apiserver', ['APPLYING', 'VERIFYING']);
       const entry = cluster.hosts.find(({ host }) => host.name === 'cp3') ?? assert.fail();
       entry.host = await lab.cutPower('cp3');

@@ -96,7 +96,11 @@ describe('verification of kubelets', () => {
     const { clock, after } = await begin(test, 2);
     const observing = { nodes: ['cp1', 'w1'].map((name) => ({ name, enrolledAtMs: 0, mode: 'observe' as const })) };
     await clock.advance(60 * MINUTE_MS);
-    assert.equal(await after({ cp1: 'detected', w1: 'detected' }, observing), 'AWAIT_KUBELETS');
+    assert.equal(await after({ cp1: 'detected', w1: 'detected' }, observing), 'UNSPECIFIED');
+    const [, w1] = observing.nodes;
+    const half = { nodes: [{ name: 'cp1', enrolledAtMs: 0, mode: 'enforce' as const }, w1 ?? assert.fail()] };
+    assert.equal(await after({ cp1: 'verified', w1: 'detected' }, half), 'UNSPECIFIED', 'nobody knows when');
+    assert.equal(await after({ cp1: 'detected', w1: 'detected' }, observing), 'UNSPECIFIED');
     await clock.advance(29 * MINUTE_MS);
     assert.equal(await after({ cp1: 'pending', w1: 'detected' }), 'AWAIT_KUBELETS');
     await clock.advance(MINUTE_MS);

@@ -13,7 +13,7 @@ import type { NodeRecord, Store } from '../store/store.ts';
 const KIND = 'settings.kubelets-verified';
 /** So long after the last node has joined, and since any node has been changed at all, API servers wait for kubelets; milliseconds. */
 const LONGEST_WAIT_MS = 30 * 60_000;
-/** States of a kubelet whose agent is about to give it a certificate of ours. Nobody waits for one that failed. */
+/** States of a kubelet whose agent is about to give it a certificate of ours. Nobody waits for one that failed, or is only observed. */
 const COMING: readonly ComponentState[] = ['detected', 'pending', 'waiting-for-permit', 'applying', 'verifying'];
 
 /** How it is decided: by what the fleet reports, or by the operator. */
@@ -94,7 +94,9 @@ export function allKubeletsVerified(components: readonly FleetComponent[]): bool
 }
 
 function isAnyComing({ components, nodes, leftOut, isSurveyed }: FleetOfKubelets): boolean {
-  const isIn = (node: string) => !leftOut.includes(node);
+  const isAsked = ({ name, mode }: Pick<NodeRecord, 'name' | 'mode'>) => mode !== 'observe' && !leftOut.includes(name);
   const coming = components.filter((row) => row.component === 'kubelet' && COMING.includes(row.state));
-  return coming.some(({ node }) => isIn(node)) || nodes.some(({ name }) => isIn(name) && !isSurveyed(name));
+  return nodes.some(
+    (node) => isAsked(node) && (!isSurveyed(node.name) || coming.some((kubelet) => kubelet.node === node.name)),
+  );
 }

@@ -81,7 +81,10 @@ function failsFirst({ step, fleet, joined }: Adoption): void {
     await dieAt(cp1, 'unit-restarted', 'enforce');
     await recover(cp1);
     assert.equal(await assertWhole(cp1), 'old');
-    for (const host of [cp1, w1]) await host.sh('kube-mtls-agent mode enforce');
+    await w1.sh('kube-mtls-agent mode enforce');
+    // so that the API server waits for it, and verifies it from its restart on
+    await fleet().view.until('w1', 'kubelet', ['PENDING', 'APPLYING', 'VERIFYING', 'VERIFIED'], 60_000);
+    await cp1.sh('kube-mtls-agent mode enforce');
   });
 }
 

@@ -37,20 +37,23 @@ async function follow(node: FakeNode, flow: Flow, { beforeSync, atStep }: Told =
   const passed: Passed = [];
   let syncs = 0;
   const { syncing } = watcher;
-  await withPauses(async (pause) => {
-    watcher.syncing = async (fd) => {
-      const at = ++syncs;
-      if (beforeSync !== undefined) await pause(() => beforeSync(at, disk, passed));
-      for (const each of disks) each.note(fd);
-    };
-    const deps = node.deps(async (name) => {
-      passed.push({ name, syncs });
-      const other = atStep?.(disk, passed);
-      if (other !== undefined) disks.push(other);
+  try {
+    await withPauses(async (pause) => {
+      watcher.syncing = async (fd) => {
+        const at = ++syncs;
+        if (beforeSync !== undefined) await pause(() => beforeSync(at, disk, passed));
+        for (const each of disks) each.note(fd);
+      };
+      const deps = node.deps(async (name) => {
+        passed.push({ name, syncs });
+        const other = atStep?.(disk, passed);
+        if (other !== undefined) disks.push(other);
+      });
+      await flow(deps, node);
     });
-    await flow(deps, node);
-  });
-  watcher.syncing = syncing;
+  } finally {
+    watcher.syncing = syncing;
+  }
   return { disk, passed, syncs };
 }
 

@@ -28,7 +28,7 @@ export interface Choice {
 
 /** Why an API server waits that shall verify kubelets from its first restart on. */
 export const KUBELETS_FIRST =
-  'the kubelets of all nodes come first, so that one restart is enough for the API server to verify them too';
+  'the kubelets of all nodes come first, half an hour after the last one joined at most (cluster.nodes in server.yaml), so that one restart is enough for the API server to verify them too';
 const NO_STEP = 'the server has not decided yet how far etcd goes';
 /** The API server changes with its etcd. */
 const STEPPING: readonly Component[] = ['etcd', 'kube-apiserver'];

@@ -1,6 +1,8 @@
 /** What holds for any cluster that is adopted: every component VERIFIED, every file accounted for, and nothing left to do. */
 import assert from 'node:assert/strict';
 import { describe } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { COUNT_MS } from '../../agent/journal/observations.ts';
 import { type ClusterFleet, stepsOnCluster } from '../lab/cluster-fleet.ts';
 import { type Cluster, nodesOf } from '../lab/clusters.ts';
 import { alarmsOf } from '../lab/component-logs.ts';
@@ -18,6 +20,8 @@ import { assertNothingLeft, assertVerified } from './verified.ts';
 /** Longer than the slowest: an API server that waits for its permit, restarts and is watched by its peers. */
 const VERIFIED_MS = 420_000;
 const LOAD_MS = 60_000;
+/** From the agent's count to the server's event. */
+const TOLD_MS = 5_000;
 const FEWEST_LINES = 50;
 /** Of each client while the cluster is changed: five a second, for half a minute at least. */
 const FEWEST_ANSWERS = 100;
@@ -144,6 +148,8 @@ export function adoptionTests(
       const { cluster, operator } = fleet();
       const { controlPlane } = cluster;
       await logLoudly(cluster);
+      // agents count what they see and tell it once a minute: what the managers said as they lost their API server was before
+      await delay(COUNT_MS + TOLD_MS);
       const sinceMs = Date.now();
       const probers = startProbers(cluster);
       try {

@@ -36,6 +36,7 @@ function makeNode(events: Record<number, (root: string) => Promise<void>> = {}) 
   const left = new Map(Object.entries(events).map(([second, event]) => [Number(second), event]));
   const clock = {
     nowMs: () => nowMs,
+    monotonicMs: () => nowMs - BOOTED_AT_MS,
     async sleep(ms: number, signal?: AbortSignal) {
       signal?.throwIfAborted();
       nowMs += ms;

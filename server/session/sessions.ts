@@ -35,8 +35,10 @@ export interface Session {
   readonly node: NodeRecord;
   /** Fires with the reason when the server ends it. */
   readonly ended: AbortSignal;
-  /** When the agent said something last. */
+  /** When the agent said something last, milliseconds since the epoch, for people. */
   heardAtMs: number;
+  /** The same by the monotonic clock. */
+  heardMonotonicMs: number;
   /** Clock of the node less ours. */
   skewMs: number | undefined;
   /** False until its hello was taken up: before, it gets no settings. */
@@ -57,6 +59,8 @@ interface Live extends Session {
 export class Sessions {
   readonly #deps: SessionsDeps;
   readonly #live = new Map<string, Live>();
+  /** When nodes were heard of last whose session is over, by the monotonic clock. */
+  readonly #heardMs = new Map<string, number>();
   #lastPush: Promise<void> = Promise.resolve();
   #nextPush: Promise<void> | undefined;
 
@@ -76,6 +80,7 @@ export class Sessions {
       end,
       ended: end.signal,
       heardAtMs: nowMs,
+      heardMonotonicMs: this.#deps.clock.monotonicMs(),
       skewMs: undefined,
       ready: false,
       surveyed: undefined,
@@ -92,6 +97,7 @@ export class Sessions {
     const live = this.#live.get(session.node.name);
     if (live !== session) return; // a newer one took its place
     this.#live.delete(session.node.name);
+    this.#heardMs.set(session.node.name, session.heardMonotonicMs);
     for (const question of live.questions.values()) question.reject(wentAway(live.node.name));
   }
 
@@ -111,6 +117,11 @@ export class Sessions {
   /** The session of a node. */
   get(node: string): Session | undefined {
     return this.#live.get(node);
+  }
+
+  /** When the node was heard of last since the start, by the monotonic clock; undefined when it was not. */
+  heardMs(node: string): number | undefined {
+    return this.#live.get(node)?.heardMonotonicMs ?? this.#heardMs.get(node);
   }
 
   /** True when the node has a session. */

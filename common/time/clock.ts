@@ -27,3 +27,20 @@ export const systemClock: Clock = {
     await delay(ms, undefined, signal === undefined ? {} : { signal });
   },
 };
+
+/**
+ * When something was by the monotonic clock, that was written down by the wall clock a moment ago. The future, since the wall clock was
+ * set back meanwhile, is now.
+ */
+export function monotonicOf(clock: WallClock & MonotonicClock, writtenAtMs: number): number {
+  return clock.monotonicMs() - Math.max(0, clock.nowMs() - writtenAtMs);
+}
+
+/**
+ * Tells the wall clock's time as of this moment, which from then on goes by the monotonic clock: for times that one process tells
+ * another, so that both mean the same moment whatever is done to a wall clock between two messages. Milliseconds since the epoch.
+ */
+export function steadyTime(clock: WallClock & MonotonicClock): () => number {
+  const startMs = clock.nowMs() - clock.monotonicMs();
+  return () => startMs + clock.monotonicMs();
+}

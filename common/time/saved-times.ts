@@ -1,5 +1,5 @@
 /** How old things are that were written down by the wall clock, in files and in the store, and how long they still count. */
-import type { MonotonicClock, WallClock } from './clock.ts';
+import { type MonotonicClock, monotonicOf, type WallClock } from './clock.ts';
 
 /**
  * Remembers when each of them was, by the monotonic clock, from the first time on that it is asked: from then on no step of the wall
@@ -19,9 +19,9 @@ export class SavedTimes {
     const nowMs = this.#clock.monotonicMs();
     const known = this.#known.get(key);
     if (known?.savedAtMs === savedAtMs) return nowMs - known.monotonicMs;
-    const ageMs = Math.max(0, this.#clock.nowMs() - savedAtMs);
-    this.#known.set(key, { savedAtMs, monotonicMs: nowMs - ageMs });
-    return ageMs;
+    const monotonicMs = monotonicOf(this.#clock, savedAtMs);
+    this.#known.set(key, { savedAtMs, monotonicMs });
+    return nowMs - monotonicMs;
   }
 
   /** Forgets all others. */

@@ -265,7 +265,7 @@ function ask(answers: Answers, options: Options = {}) {
   const request = { permitId: permit.id, component: components.toNumber(component), endpoints, serial };
   return checkPeers(create(CheckPeersRequestSchema, request), { name: 'cp1' }, AbortSignal.timeout(5000), {
     store,
-    clock,
+    serverMs: () => clock.nowMs(),
     underWay,
     pause: async ({ node, reason }) => void stops.push({ node, reason }),
     permits: {

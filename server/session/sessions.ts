@@ -4,7 +4,7 @@ import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
 import type { ServerStream } from '../../common/rpc/handlers.ts';
-import type { Clock } from '../../common/time/clock.ts';
+import { type Clock, steadyTime } from '../../common/time/clock.ts';
 import {
   type PeerAnswer,
   type PeerQuestion,
@@ -58,6 +58,8 @@ interface Live extends Session {
 /** The registry. */
 export class Sessions {
   readonly #deps: SessionsDeps;
+  /** The time that agents are told: they compare it with their own. */
+  readonly serverMs: () => number;
   readonly #live = new Map<string, Live>();
   /** When nodes were heard of last whose session is over, by the monotonic clock. */
   readonly #heardMs = new Map<string, number>();
@@ -66,6 +68,7 @@ export class Sessions {
 
   constructor(deps: SessionsDeps) {
     this.#deps = deps;
+    this.serverMs = steadyTime(deps.clock);
   }
 
   /** Begins a session, and ends the one that the node has. */
@@ -147,7 +150,7 @@ export class Sessions {
   }
 
   async #push(): Promise<void> {
-    const { store, fleet, latch, config, clock } = this.#deps;
+    const { store, fleet, latch, config } = this.#deps;
     const components = fleet.components((node) => this.isOnline(node));
     const rollout = await store.getRollout();
     const trust = this.#deps.trust();
@@ -170,7 +173,7 @@ export class Sessions {
       if (text === live.sent) continue;
       live.sent = text;
       live.generation++;
-      const value = { ...settings, generation: live.generation, serverTime: timestampFromMs(clock.nowMs()) };
+      const value = { ...settings, generation: live.generation, serverTime: timestampFromMs(this.serverMs()) };
       send(live, { message: { case: 'settings', value } });
     }
   }

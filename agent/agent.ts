@@ -67,15 +67,15 @@ export async function runAgent(
   const mode = config.mode ?? enrolment.mode;
   const state = await loadAgentState(layout);
   const board = new StatusBoard(() => clock.nowMs(), state.statuses);
-  const findings = new FindingLog();
-  const own = new OwnCalls(() => clock.nowMs());
+  const findings = new FindingLog(clock);
+  const own = new OwnCalls(clock);
   const probe = own.remembering(machine.probe);
   const link = createServerLink(layout, enrolment.fleetEndpoint, clock);
   // under another name it was a node of another record
   let settings: AgentSettings | undefined =
     state.settings?.node.nodeName === enrolment.nodeName ? state.settings : undefined;
   const places = new Places(MOST_ANSWERS, MOST_WAITING_ANSWERS);
-  let skewMs = 0;
+  let offsetMs = clock.monotonicMs() - clock.nowMs();
   let permitId = '';
   let looked: PlanInput | undefined;
 
@@ -112,7 +112,7 @@ export async function runAgent(
     link,
     findings,
     own,
-    skewMs: () => skewMs,
+    offsetMs: () => offsetMs,
     endpointsOf: (detected) =>
       endpointsOf(detected, settings?.node.addresses ?? [], settings?.node.cluster.apiEndpoint ?? ''),
     sharedEndpointsOf: (detected) => sharedEndpointsOf(detected, settings?.node.cluster.apiEndpoint ?? ''),
@@ -169,15 +169,15 @@ export async function runAgent(
     nodeName: enrolment.nodeName,
     heldPermit: () => permitId,
     inventory: () => (looked === undefined ? undefined : inventoryMessage(looked)),
-    onSettings: (next, measuredSkewMs) => {
-      skewMs = measuredSkewMs;
+    onSettings: (next, measuredMs) => {
+      offsetMs = measuredMs;
       const changed = JSON.stringify({ ...settings, generation: 0 }) !== JSON.stringify({ ...next, generation: 0 });
       settings = next;
       if (changed) reconciler.wake();
       else reconciler.reconnected();
     },
     answer: (question, abort) =>
-      answerPeerQuestion({ clock, probe, findings, components, places, skewMs: () => skewMs }, question, abort),
+      answerPeerQuestion({ clock, probe, findings, components, places, offsetMs: () => offsetMs }, question, abort),
   });
 
   const observe = (seen: MessageInitShape<typeof TlsObservationSchema>) => session.observe(seen);

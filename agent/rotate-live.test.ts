@@ -76,7 +76,8 @@ describe('rotate, without a restart', () => {
   for (const looks of [3, 100]) {
     it(`waits a minute for another etcd member that is down before such a restart, back after ${looks} looks`, async () => {
       const { node, deps, run } = await begin();
-      deps.clock = { nowMs: () => node.clock.nowMs(), sleep: async () => {} };
+      const { clock } = node;
+      deps.clock = { nowMs: () => clock.nowMs(), monotonicMs: () => clock.monotonicMs(), sleep: async () => {} };
       deps.verifier.verify = verdicts(failing('etcd', 'handshake'), good);
       let asked = 0;
       deps.membersDown = async ({ components }) => {

@@ -80,13 +80,20 @@ describe('authentication', () => {
     await assert.rejects(call({ serial: 'a1', uris: ['spiffe://prod/node/w1'] }), { reason: 'node-revoked' });
   });
 
-  it('writes the same refusal once a minute', async () => {
-    for (let round = 0; round < 3; round++)
-      await call({ serial: 'a0', uris: ['spiffe://prod/node/w1'] }).catch(() => {});
-    await clock.advance(MINUTE_MS);
-    await call({ serial: 'a0', uris: ['spiffe://prod/node/w1'] }).catch(() => {});
-    assert.equal((await store.listEvents({}, { size: 9, after: undefined })).rows.length, 2);
-  });
+  for (const stepMs of [0, 60 * MINUTE_MS, -60 * MINUTE_MS]) {
+    it(`writes the same refusal once a minute, also when the wall clock is set by ${stepMs} ms`, async () => {
+      const refused = () => call({ serial: 'a0', uris: ['spiffe://prod/node/w1'] }).catch(() => {});
+      const count = async () => (await store.listEvents({}, { size: 9, after: undefined })).rows.length;
+      for (let round = 0; round < 3; round++) await refused();
+      clock.step(stepMs);
+      await clock.advance(MINUTE_MS - 1);
+      await refused();
+      assert.equal(await count(), 1);
+      await clock.advance(1);
+      await refused();
+      assert.equal(await count(), 2);
+    });
+  }
 });
 
 describe('a renewed identity', () => {

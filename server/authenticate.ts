@@ -21,11 +21,12 @@ export type Admit = (call: Pick<CallContext, 'method' | 'address' | 'peerCertifi
 
 /** Makes the gate of the fleet listener. Refusals are events. */
 export function createAdmit(deps: AuthenticateDeps): Admit {
+  /** By the monotonic clock. */
   const refusedAtMs = new Map<string, number>();
 
   /** The same refusal is an event once a minute: a caller in a loop must not fill the audit. */
   function isNew(refusal: string): boolean {
-    const nowMs = deps.clock.nowMs();
+    const nowMs = deps.clock.monotonicMs();
     if (nowMs - (refusedAtMs.get(refusal) ?? Number.NEGATIVE_INFINITY) < 60_000) return false;
     if (refusedAtMs.size >= 1000) refusedAtMs.clear();
     refusedAtMs.set(refusal, nowMs);

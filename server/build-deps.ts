@@ -70,6 +70,7 @@ export async function buildDeps(ground: Ground) {
     pause: (stop: Stop) => pauseRollout(stop, { store, clock, permits, pushSettings }),
     removeNode: (name: string, by: By) => removeNode(name, by, removal),
     ask: sessions.ask.bind(sessions),
+    serverMs: sessions.serverMs,
     watchMs: config.peers.watchMs,
     apiEndpoint: cluster.apiEndpoint,
     resolve: resolveHere,

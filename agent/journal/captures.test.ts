@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import type { Component } from '../../common/names/names.ts';
+import { oneClock } from '../../common/time/one-clock-for-tests.ts';
 import { classify } from './classify.ts';
 import type { Cause, Fault } from './finding.ts';
 import { FindingLog } from './finding-log.ts';
@@ -203,7 +204,7 @@ describe('captured journals', () => {
 
   for (const { file, failure } of PEER_ROWS) {
     it(`${file} complains of the API server, and of no other`, () => {
-      const log = new FindingLog();
+      const log = new FindingLog(oneClock);
       for (const entry of load(file)) {
         const finding = classify(speakerOf(file), entry);
         if (finding !== undefined) log.add({ speaker: speakerOf(file), finding, entry });
@@ -237,7 +238,7 @@ describe('captured journals', () => {
   }
 
   it('of a healthy API server and etcd complain of nobody', () => {
-    const log = new FindingLog();
+    const log = new FindingLog(oneClock);
     for (const file of Object.values(HEALTHY)) {
       for (const entry of load(file)) {
         const finding = classify(speakerOf(file), entry);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { oneClock } from '../../common/time/one-clock-for-tests.ts';
 import { classify } from './classify.ts';
 import { FindingLog, MOST_FINDINGS } from './finding-log.ts';
 
@@ -14,7 +15,7 @@ function refusal(number: number) {
 
 describe('FindingLog', () => {
   it('keeps the newest, in their order', () => {
-    const log = new FindingLog();
+    const log = new FindingLog(oneClock);
     for (let number = 0; number < MOST_FINDINGS + 3; number++) log.add(refusal(number));
     const times = log.since(0).map(({ entry }) => entry.realtimeMs);
     assert.deepEqual([times.length, times[0], times.at(-1)], [MOST_FINDINGS, 3, MOST_FINDINGS + 2]);
@@ -22,7 +23,7 @@ describe('FindingLog', () => {
   });
 
   it('keeps no more of a line than evidence shows', () => {
-    const log = new FindingLog();
+    const log = new FindingLog(oneClock);
     log.add(refusal(1));
     const [kept] = log.since(0);
     assert.equal(kept?.entry.message.length, 1000);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Component } from '../../common/names/names.ts';
+import { oneClock } from '../../common/time/one-clock-for-tests.ts';
 import { classify } from './classify.ts';
 import { FindingLog, MOST_FINDINGS } from './finding-log.ts';
 import { type ComplaintQuestion, complaintsAbout } from './peer-complaints.ts';
@@ -9,7 +10,7 @@ const HEAD = 'E1124 10:14:03.054501     163 file.go:53] ';
 
 /** A log of lines, one a millisecond from 1000 on. */
 function logOf(...lines: [Component, string][]): FindingLog {
-  const log = new FindingLog();
+  const log = new FindingLog(oneClock);
   for (const [index, [speaker, message]] of lines.entries()) {
     const finding = classify(speaker, { message, fromSystemd: false });
     assert.ok(finding, message);

@@ -13,7 +13,7 @@ export interface ComplaintQuestion {
   endpoints: readonly string[];
   /** Those of the endpoints at which another server may answer too; none unless given. */
   sharedEndpoints?: readonly string[];
-  /** Milliseconds since the epoch, by this node's clock. */
+  /** By this node's monotonic clock, milliseconds. */
   sinceMs: number;
 }
 
@@ -41,11 +41,11 @@ export function complaintsAbout(log: FindingLog, question: ComplaintQuestion): E
   const newest = new Map<string, EvidenceLine>();
   const saidBefore = new Set<string>();
   for (const logged of log.since(question.sinceMs - BEFORE_MS)) {
-    const { finding, entry } = logged;
+    const { finding, entry, writtenMs } = logged;
     if (!isAbout(question, finding)) continue;
     const key = keyOf(logged);
-    if (entry.realtimeMs < question.sinceMs) saidBefore.add(key);
-    if (entry.realtimeMs < question.sinceMs || (mayBeOfAnother(question, finding) && saidBefore.has(key))) continue;
+    if (writtenMs < question.sinceMs) saidBefore.add(key);
+    if (writtenMs < question.sinceMs || (mayBeOfAnother(question, finding) && saidBefore.has(key))) continue;
     newest.delete(key); // so that it moves to the end
     newest.set(key, evidenceLine(entry, finding.cause));
   }

@@ -32,8 +32,8 @@ const distrusts = (remote: string) =>
 async function begin(test: TestContext) {
   const clock = new FakeClock();
   const board = new StatusBoard(() => clock.nowMs());
-  const findings = new FindingLog();
-  const own = new OwnCalls();
+  const findings = new FindingLog(clock);
+  const own = new OwnCalls(clock);
   const told: MessageInitShape<typeof TlsObservationSchema>[] = [];
   const doubted: string[] = [];
   const lines: string[] = [];

@@ -41,7 +41,7 @@ async function chosen(test: TestContext, takeUp: 'live' | 'restart', proxyLaterM
     ...{ rolloutPaused: false, retryGeneration: 1, trustGeneration: 0 },
   };
   const plan = { changes: [of('kube-proxy'), of('kubelet')], problems: [] };
-  const choosing = { failed: [], tried: new Set<string>(), again: false, nowMs: input.nowMs, mode: 'enforce' as const };
+  const choosing = { failed: [], tried: new Set<string>(), again: false, ageMs: () => 0, mode: 'enforce' as const };
   return chooseChange({ ...choosing, input: both, plan, settings }).change?.fingerprint;
 }
 

@@ -16,7 +16,8 @@ export interface Choosing {
   tried: ReadonlySet<string>;
   /** True on an operator's word: what failed before is tried again. */
   again: boolean;
-  nowMs: number;
+  /** How long ago a change failed, milliseconds, whatever was done to the wall clock since. */
+  ageMs(failed: FailedChange): number;
 }
 
 /** The choice. */
@@ -90,7 +91,7 @@ export function whyHeld(
 }
 
 /** What failed waits for an operator; a renewal only for a while, since nobody may come before its certificates end. */
-function mayTry(change: Change, { failed, settings, again, input, nowMs }: Choosing): boolean {
+function mayTry(change: Change, { failed, settings, again, input, ageMs }: Choosing): boolean {
   const before = failed.find(({ fingerprint }) => fingerprint === change.fingerprint);
   if (before === undefined || again || settings.retryGeneration > before.retryGeneration) return true;
   if (before.kind === 'drift' || !isRenewal(change, input)) return false;
@@ -98,5 +99,5 @@ function mayTry(change: Change, { failed, settings, again, input, nowMs }: Choos
     input,
     change.components.map(({ component }) => component),
   );
-  return nowMs >= before.atMs + retryDelayMs(endMs ?? 0, before.atMs);
+  return ageMs(before) >= retryDelayMs(endMs ?? 0, before.atMs);
 }

@@ -27,8 +27,13 @@ async function begin(test: TestContext, kubeletVersion = '1.31.2') {
     trustGeneration: 0,
   };
   const watch = watchOutdated(change, input);
-  const why = (next: Partial<AgentSettings> = {}, afterMs = 0, mode: 'enforce' | 'observe' = 'enforce') =>
-    watch({ settings: { ...settings, ...next }, mode, nowMs: input.nowMs + afterMs });
+  const why = (next: Partial<AgentSettings> = {}, afterMs = 0, mode: 'enforce' | 'observe' = 'enforce', stepMs = 0) =>
+    watch({
+      settings: { ...settings, ...next },
+      mode,
+      nowMs: input.nowMs + afterMs + stepMs,
+      monotonicMs: afterMs,
+    });
   return { input, change, watch, why };
 }
 
@@ -41,7 +46,7 @@ describe('watchOutdated', () => {
     );
     assert.equal(why(), undefined);
     assert.equal(why({ generation: 9, heartbeatMs: 5 }), undefined);
-    assert.equal(watch({ settings: undefined, mode: 'enforce', nowMs: 0 }), undefined);
+    assert.equal(watch({ settings: undefined, mode: 'enforce', nowMs: 0, monotonicMs: 0 }), undefined);
   });
 
   it('tells that other settings make another plan', async (test) => {
@@ -78,6 +83,19 @@ describe('watchOutdated', () => {
     assert.match(why({ node: { ...input.settings, addresses: ['10.77.0.99'] } }, 30_001) ?? '', /settings/);
     assert.equal(why({ rolloutPaused: false }, 30_002), undefined); // the old settings came back
   });
+
+  for (const stepMs of [3_600_000, -3_600_000]) {
+    it(`plans again after that half a minute when the wall clock is set by ${stepMs} ms`, async (test) => {
+      const { input, why } = await begin(test);
+      const looks = countReads(input);
+      why();
+      const once = looks();
+      why({}, 29_999, 'enforce', stepMs);
+      assert.equal(looks(), once);
+      why({}, 30_000, 'enforce', stepMs);
+      assert.ok(looks() > once);
+    });
+  }
 });
 
 /** Counts how often plans ask for what was detected. */

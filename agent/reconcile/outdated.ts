@@ -12,6 +12,7 @@ export interface Now {
   settings: AgentSettings | undefined;
   mode: Mode;
   nowMs: number;
+  monotonicMs: number;
 }
 
 /** A plan that was made so lately stands: whoever waits asks every two seconds, and certificates are due for hours. */
@@ -26,15 +27,16 @@ const STANDS_MS = 30_000;
  */
 export function watchOutdated(change: Change, input: PlanInput): (now: Now) => string | undefined {
   let before: ReadonlySet<string> | undefined;
-  let last: { node: string; atMs: number; reason: string | undefined } | undefined;
-  return ({ settings, mode, nowMs }) => {
+  let last: { node: string; atMonotonicMs: number; reason: string | undefined } | undefined;
+  return ({ settings, mode, nowMs, monotonicMs }) => {
     if (settings === undefined) return undefined;
     const held = whyHeld(change, { input, settings, mode });
     if (held !== undefined) return held;
     const node = JSON.stringify(settings.node);
-    if (last === undefined || last.node !== node || Math.abs(nowMs - last.atMs) >= STANDS_MS) {
+    if (last === undefined || last.node !== node || monotonicMs - last.atMonotonicMs >= STANDS_MS) {
       before ??= new Set(planNode(input).changes.map(({ fingerprint }) => fingerprint));
-      last = { node, atMs: nowMs, reason: whyOther(change, before, { ...input, settings: settings.node, nowMs }) };
+      const reason = whyOther(change, before, { ...input, settings: settings.node, nowMs });
+      last = { node, atMonotonicMs: monotonicMs, reason };
     }
     return last.reason;
   };

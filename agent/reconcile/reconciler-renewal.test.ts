@@ -66,6 +66,40 @@ describe('Reconciler, renewals', () => {
     assert.equal(made.length, 3); // names changed: no renewal
   });
 
+  for (const stepMs of [3_600_000, -3_600_000]) {
+    it(`are tried again after the same while when the wall clock is set by ${stepMs} ms after they failed`, async (test) => {
+      const { clock, state, made, failed, later, pass } = await renewing(test);
+      state.outcome = async () => undone;
+      await later(DUE_MS);
+      await pass();
+      assert.deepEqual([made.length, failed.length], [1, 1]);
+      clock.step(stepMs);
+      await later((lifetimeMs - DUE_MS) / 10 - 1_000);
+      await pass();
+      assert.equal(made.length, 1);
+      await later(1_001);
+      await pass();
+      assert.equal(made.length, 2);
+    });
+  }
+
+  it('are tried again in time by an agent that starts when the wall clock was set back', async (test) => {
+    const { clock, deps, state, made, failed, later, pass } = await renewing(test);
+    state.outcome = async () => undone;
+    await later(DUE_MS);
+    await pass();
+    const [{ atMs } = assert.fail()] = failed;
+    clock.step(-30 * 24 * 3_600_000);
+    const next = new Reconciler({ ...deps, failed: [...failed] });
+    const passNext = () => next.pass(new AbortController().signal, false);
+    await passNext();
+    assert.equal(made.length, 1);
+    assert.ok(clock.nowMs() < atMs);
+    await later((lifetimeMs - DUE_MS) / 10 + 1_000);
+    await passNext();
+    assert.equal(made.length, 2);
+  });
+
   it('come in time, long before the interval is over, and again soon when they fail', async (test) => {
     const { clock, deps, made, state, later, stop } = await renewing(test);
     const reconciler = new Reconciler({ ...deps, intervalMs: lifetimeMs });

@@ -84,6 +84,25 @@ describe('Reconciler, running', () => {
       assert.equal(verified.length, 2, 'more than a minute has passed');
     });
 
+    for (const stepMs of [60 * MINUTE_MS, -60 * MINUTE_MS]) {
+      it(`proves it a minute after the pass when the wall clock is set by ${stepMs} ms, and rests its interval`, async (test) => {
+        const { clock, verified, reconciler, rests, state } = await proved(test);
+        clock.step(stepMs);
+        reconciler.doubt('kubelet');
+        await rests(2);
+        await clock.advance(MINUTE_MS - 1);
+        assert.deepEqual([verified, state.looks], [[], 2]);
+        await clock.advance(1);
+        await rests(3);
+        assert.deepEqual(verified, ['kubelet']);
+        clock.step(stepMs);
+        await clock.advance(INTERVAL_MS - 1);
+        assert.equal(state.looks, 3);
+        await clock.advance(1);
+        await rests(4);
+      });
+    }
+
     it('is degraded by a proof that fails, and verified by the next that passes, a minute later', async (test) => {
       const { clock, board, state, verified, reconciler, rests } = await proved(test);
       state.failVerification = true;

@@ -3,6 +3,7 @@ import { AppError } from '../../common/errors/app-error.ts';
 import type { Log } from '../../common/log/log.ts';
 import type { Component } from '../../common/names/names.ts';
 import type { Clock } from '../../common/time/clock.ts';
+import { SavedTimes } from '../../common/time/saved-times.ts';
 import type { Detected } from '../detect/detected.ts';
 import type { Change, NodePlan } from '../plan/change.ts';
 import type { PlanInput } from '../plan/plan-input.ts';
@@ -73,11 +74,15 @@ export class Reconciler {
   #verified = new Set<Component>();
   /** Verified ones of which a log complained since. */
   readonly #doubted = new Set<Component>();
+  /** When changes failed that are not made for now, by their fingerprints. */
+  readonly #failedAt: SavedTimes;
   /** What the last look found. */
   #looked: PlanInput | undefined;
 
   constructor(deps: ReconcilerDeps) {
     this.#deps = deps;
+    this.#failedAt = new SavedTimes(deps.clock);
+    for (const change of deps.failed) this.#ageMs(change); // from now on
   }
 
   /** Asks for a pass soon. */
@@ -118,11 +123,11 @@ export class Reconciler {
   /** Until something is due, or a pass is asked for. */
   async #rest(signal: AbortSignal): Promise<void> {
     const { board, clock, intervalMs } = this.#deps;
-    const passedAtMs = clock.nowMs();
-    const restMs = this.#looked === undefined ? intervalMs : sleepMs(this.#looked, passedAtMs, intervalMs);
+    const passedMs = clock.monotonicMs();
+    const restMs = this.#looked === undefined ? intervalMs : sleepMs(this.#looked, clock.nowMs(), intervalMs);
     while (!this.#woken) {
       const isDoubtful = this.#doubted.size > 0 || board.all().some(({ state }) => state === 'degraded');
-      const leftMs = passedAtMs + (isDoubtful ? Math.min(restMs, PROVE_AGAIN_MS) : restMs) - clock.nowMs();
+      const leftMs = passedMs + (isDoubtful ? Math.min(restMs, PROVE_AGAIN_MS) : restMs) - clock.monotonicMs();
       if (leftMs <= 0) return;
       await this.#sleep(clock.sleep.bind(clock), leftMs, signal);
     }
@@ -162,10 +167,12 @@ export class Reconciler {
         this.#deps.onLook(input);
         if (!this.#whole) return { ...result, problem: 'a change is neither kept nor undone: see status and the log' };
         await this.#noteDrift(plan, before, settings);
-        const { failed, mode, clock } = this.#deps;
+        const { failed, mode } = this.#deps;
         reportFound({ ...this.#deps, failed: [...failed, ...notBegun] }, input, plan);
         this.#deps.onSurveyed(settings.trustGeneration);
-        const choice = chooseChange({ input, plan, settings, mode, failed, tried, again, nowMs: clock.nowMs() });
+        this.#failedAt.keepOnly(new Set(failed.map(({ fingerprint }) => fingerprint)));
+        const ageMs = (change: FailedChange) => this.#ageMs(change);
+        const choice = chooseChange({ input, plan, settings, mode, failed, tried, again, ageMs });
         const { change, held } = choice;
         if (change === undefined) {
           await this.#verifyUnchanged(input, plan, signal);
@@ -192,7 +199,8 @@ export class Reconciler {
     const copies = await this.#deps.keepOverwritten(kept, change);
     this.#whole = false;
     const watch = watchOutdated(change, input);
-    const outdated = () => watch({ settings: this.#deps.settings(), mode, nowMs: clock.nowMs() });
+    const times = () => ({ nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() });
+    const outdated = () => watch({ settings: this.#deps.settings(), mode, ...times() });
     const outcome = await this.#deps.rotate(change, outdated, signal);
     this.#whole = outcome.outcome !== 'not-begun'; // what was staged may have withstood its removal
     for (const { component } of change.components) {
@@ -238,7 +246,13 @@ export class Reconciler {
 
   #failure({ fingerprint }: Pick<Change, 'fingerprint'>, reason: string, settings?: AgentSettings): FailedChange {
     const { retryGeneration = 0 } = settings ?? {};
-    return { fingerprint, reason, retryGeneration, atMs: this.#deps.clock.nowMs(), kind: 'failed' };
+    const failure = { fingerprint, reason, retryGeneration, atMs: this.#deps.clock.nowMs(), kind: 'failed' } as const;
+    this.#ageMs(failure); // from now on
+    return failure;
+  }
+
+  #ageMs({ fingerprint, atMs }: FailedChange): number {
+    return this.#failedAt.ageMs(fingerprint, atMs);
   }
 
   /** What is as it should be is proved once after every start of the agent, and again while it is degraded or was doubted. */

@@ -33,9 +33,11 @@ function makeNode(events: Record<number, (root: string) => Promise<void>> = {}) 
     manifest,
   };
   let nowMs = START_MS;
+  let aheadMs = 0;
   const left = new Map(Object.entries(events).map(([second, event]) => [Number(second), event]));
   const clock = {
-    nowMs: () => nowMs,
+    nowMs: () => nowMs + aheadMs,
+    monotonicMs: () => nowMs - BOOTED_AT_MS,
     async sleep(ms: number, signal?: AbortSignal) {
       signal?.throwIfAborted();
       nowMs += ms;
@@ -75,7 +77,11 @@ function makeNode(events: Record<number, (root: string) => Promise<void>> = {}) 
       { component: 'etcd', process, askedAtMs: START_MS, replaced: new Set(replaced), mayStay, dependants },
       signal,
     );
-  return { root, manifest, wait, seconds, killed };
+  /** Sets the wall clock. */
+  const step = (ms: number) => {
+    aheadMs += ms;
+  };
+  return { root, manifest, wait, seconds, killed, step };
 }
 
 const putProgram =
@@ -174,6 +180,23 @@ describe('awaitContainer', () => {
     rmSync(manifest);
     assert.equal((await wait([])).ok, false);
   });
+
+  for (const stepMs of [3_600_000, -3_600_000]) {
+    it(`waits and ends in the same times when the wall clock is set by ${stepMs} ms`, async () => {
+      const late = makeNode({ 100: async () => late.step(stepMs) });
+      assert.equal((await late.wait([OLD])).ok, false);
+      assert.equal(late.seconds(), 300);
+      const staying = makeNode({ 30: async () => staying.step(stepMs) });
+      await put(1, OLD, '--new')(staying.root);
+      assert.equal((await staying.wait([], OLD)).invocationId, OLD);
+      assert.equal(staying.seconds(), 90);
+      const hung = makeNode({ 10: end(1), 11: async () => hung.step(stepMs), 30: put(2, NEW, '--new', 1030) });
+      await put(1, OLD, '--old')(hung.root);
+      await putApiserver(hung.root);
+      await hung.wait([OLD]);
+      assert.deepEqual(hung.killed, [['kill -KILL "$0"', '7', 13]]);
+    });
+  }
 
   it('rejects at the signal', async () => {
     const { wait } = makeNode();

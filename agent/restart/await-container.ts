@@ -53,8 +53,8 @@ export async function awaitContainer(
     ok: true,
     detail: `container ${shortId(containerId)} ${what}`,
   });
-  const untilMs = clock.nowMs() + LIMIT_MS;
-  let nextProgressMs = clock.nowMs() + PROGRESS_MS;
+  const untilMs = clock.monotonicMs() + LIMIT_MS;
+  let nextProgressMs = clock.monotonicMs() + PROGRESS_MS;
   let staysSinceMs: number | undefined;
   for (;;) {
     const found = await look(deps, process);
@@ -62,7 +62,7 @@ export async function awaitContainer(
     const over = ![...replaced].some((id) => up.has(id));
     const fresh = found.running.find(({ containerId }) => containerId !== mayStay && !replaced.has(containerId));
     const stays = found.running.find(({ containerId }) => containerId === mayStay);
-    const nowMs = clock.nowMs();
+    const nowMs = clock.monotonicMs();
     if (over && fresh !== undefined && stays === undefined) return done(fresh, 'runs');
     staysSinceMs = over && fresh === undefined && stays !== undefined ? (staysSinceMs ?? nowMs) : undefined;
     if (stays !== undefined && staysSinceMs !== undefined && nowMs - staysSinceMs >= UNTOUCHED_MS) {

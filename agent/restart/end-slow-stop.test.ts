@@ -42,6 +42,22 @@ describe('endingSlowStop', () => {
     ]);
   });
 
+  for (const stepMs of [3_600_000, -3_600_000]) {
+    it(`tells it, and ends it, in the same times when the wall clock is set by ${stepMs} ms`, async () => {
+      const server = slowServer();
+      server.obeys = ['KILL'];
+      for (const atMs of [CLOSES_AT_MS + 200, CLOSES_AT_MS + 1000]) {
+        server.at(atMs, () => {
+          server.aheadMs += stepMs;
+        });
+      }
+      assert.deepEqual(await stop(server), [
+        ['TERM', CLOSES_AT_MS + 400],
+        ['KILL', CLOSES_AT_MS + 2400],
+      ]);
+    });
+  }
+
   it('lets it serve for as long as its port is open, as --shutdown-delay-duration wants it', async () => {
     const server = new FakeServer(parent);
     server.at(70_000, () => server.listen(false));

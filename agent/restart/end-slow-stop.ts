@@ -102,7 +102,7 @@ async function endOnceQuiet(
   const { clock } = deps;
   const closedAtMs = await awaitClosed(deps, process, signal);
   const ports = new Set(process.listeners.values());
-  let at = clock.nowMs();
+  let at = clock.monotonicMs();
   let before: ProcessTimes | undefined;
   let waitedFor = '';
   for (;;) {
@@ -111,7 +111,7 @@ async function endOnceQuiet(
     const held = await heldSockets(deps.layout, process.pid);
     const all = await showConnections(deps.run, signal);
     if (all === undefined) throw new AppError('unavailable', 'ss of iproute2 does not tell when its connections moved');
-    const nowMs = clock.nowMs();
+    const nowMs = clock.monotonicMs();
     const load = before === undefined ? 1 : (times.usedMs - before.usedMs) / Math.max(1, nowMs - at);
     const connections = all.filter(({ inode }) => held.has(inode));
     const { etcdPorts } = process;
@@ -121,10 +121,10 @@ async function endOnceQuiet(
     [before, at] = [times, nowMs];
     await clock.sleep(LOOK_EVERY_MS, signal);
   }
-  const told = `it closed its port ${clock.nowMs() - closedAtMs} ms ago and no call but watches is under way; until then ${waitedFor}`;
+  const told = `it closed its port ${clock.monotonicMs() - closedAtMs} ms ago and no call but watches is under way; until then ${waitedFor}`;
   if (!(await send(deps, component, process, mayEnd, 'TERM', told))) return;
-  const untilMs = clock.nowMs() + KILL_AFTER_MS;
-  while (clock.nowMs() < untilMs) {
+  const untilMs = clock.monotonicMs() + KILL_AFTER_MS;
+  while (clock.monotonicMs() < untilMs) {
     await clock.sleep(LOOK_EVERY_MS, signal);
     if ((await timesOf(deps, process)) === undefined) return;
   }
@@ -140,7 +140,7 @@ async function awaitClosed(
   for (;;) {
     if ((await timesOf(deps, process)) === undefined) return undefined;
     const listening = await listeningSockets(deps.layout, process.pid);
-    if (![...process.listeners.keys()].some((inode) => listening.has(inode))) return deps.clock.nowMs();
+    if (![...process.listeners.keys()].some((inode) => listening.has(inode))) return deps.clock.monotonicMs();
     await deps.clock.sleep(LOOK_EVERY_MS, signal);
   }
 }

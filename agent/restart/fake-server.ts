@@ -56,6 +56,8 @@ export class FakeServer {
   readonly #proc: string;
   readonly #events: { atMs: number; happens: () => void }[] = [];
   #nowMs = 0;
+  /** The wall clock, set forward, or back. */
+  aheadMs = 0;
   #end = () => {};
 
   /** @param parent - an existing folder, to be removed by the test */
@@ -83,7 +85,11 @@ export class FakeServer {
       if (argv[3] === String(this.pid) && this.obeys.includes(name)) this.die();
       return { code: 0, stdout: '', stderr: '' };
     };
-    const clock = { nowMs: () => this.#nowMs, sleep: (ms: number, signal?: AbortSignal) => this.#sleep(ms, signal) };
+    const clock = {
+      nowMs: () => this.#nowMs + this.aheadMs,
+      monotonicMs: () => this.#nowMs,
+      sleep: (ms: number, signal?: AbortSignal) => this.#sleep(ms, signal),
+    };
     const warn = (_message: string, { detail = '' } = {}) => this.warnings.push(detail);
     this.deps = { layout: layoutBelow(root), run, clock, log: { ...silentLog, warn } };
   }

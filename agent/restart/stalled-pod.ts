@@ -31,7 +31,7 @@ export class StalledPod {
    * order, when it has been so for three seconds; kubelet starts them again.
    */
   async look(isGone: boolean, signal?: AbortSignal): Promise<void> {
-    const nowMs = this.#deps.clock.nowMs();
+    const nowMs = this.#deps.clock.monotonicMs();
     this.#goneSinceMs = isGone ? (this.#goneSinceMs ?? nowMs) : undefined;
     if (this.#goneSinceMs === undefined || nowMs - this.#goneSinceMs < STALLED_MS || this.ended.length > 0) return;
     for (const { component, process } of this.#dependants) {

@@ -16,21 +16,23 @@ const untrusted =
   'x509: certificate signed by unknown authority';
 
 /** A node whose clock is ahead of the server's by that much, and whose kubelet complained at that time of its own clock. */
-function begin(options: { skewMs?: number; complainedAtMs?: number | number[]; components?: Detected[] | undefined }) {
-  const clock = new FakeClock();
-  const findings = new FindingLog();
-  const { skewMs = 0, complainedAtMs = [] } = options;
-  for (const realtimeMs of [complainedAtMs].flat()) {
+function begin(options: { aheadMs?: number; complainedAtMs?: number | number[]; components?: Detected[] | undefined }) {
+  const clock = new FakeClock(Date.UTC(2026, 0, 1) + 120_000);
+  const findings = new FindingLog(clock);
+  const { aheadMs = 0, complainedAtMs = [] } = options;
+  const offsetMs = clock.monotonicMs() - (clock.nowMs() - aheadMs);
+  const complain = (realtimeMs: number) => {
     const entry = {
       ...{ cursor: 'c', realtimeMs, unit: 'kubelet.service', identifier: 'kubelet', pid: 1 },
       ...{ invocationId: '', message: untrusted, fromSystemd: false },
     };
     const finding = classify('kubelet', entry) ?? assert.fail('the line is not understood');
     findings.add({ speaker: 'kubelet', finding, entry });
-  }
+  };
+  for (const realtimeMs of [complainedAtMs].flat()) complain(realtimeMs);
   const components = 'components' in options ? options.components : [];
   const deps = {
-    ...{ clock, findings, skewMs: () => skewMs, components: () => components, places: new Places(4, 60) },
+    ...{ clock, findings, offsetMs: () => offsetMs, components: () => components, places: new Places(4, 60) },
     probe: async () => assert.fail('nothing here calls anybody'),
   };
   const ask = (fields: MessageInitShape<typeof PeerQuestionSchema> = {}, signal = new AbortController().signal) =>
@@ -45,7 +47,7 @@ function begin(options: { skewMs?: number; complainedAtMs?: number | number[]; c
       }),
       signal,
     );
-  return { clock, ask };
+  return { clock, ask, complain };
 }
 
 const later = 99; // a number of a later version
@@ -75,11 +77,28 @@ describe('answerPeerQuestion', () => {
     ['before', 59_000, 0],
   ] as const) {
     it(`tells of a complaint ${what} the change, by the server's clock: ${count}`, async () => {
-      const { clock, ask } = begin({ skewMs: 60_000, complainedAtMs: sinceMs + offsetMs });
+      const { clock, ask } = begin({ aheadMs: 60_000, complainedAtMs: sinceMs + offsetMs });
       const answer = ask({ since: timestampFromMs(sinceMs) });
       await clock.advance(15_000);
       const { complaints, concerned } = await answer;
       assert.deepEqual([complaints.length, concerned], [count, count === 1]);
+    });
+  }
+
+  for (const stepMs of [3_600_000, -3_600_000]) {
+    it(`tells of what was said since the change, and of nothing before, when the wall clock is set by ${stepMs} ms`, async () => {
+      for (const isAfter of [false, true]) {
+        const { clock, ask, complain } = begin({});
+        complain(clock.nowMs());
+        await clock.advance(1000);
+        const since = timestampFromMs(clock.nowMs()); // the server's clock stays right
+        await clock.advance(1000);
+        clock.step(stepMs);
+        if (isAfter) complain(clock.nowMs());
+        const answer = ask({ since });
+        await clock.advance(15_000);
+        assert.equal((await answer).complaints.length, isAfter ? 1 : 0);
+      }
     });
   }
 

@@ -17,8 +17,8 @@ export interface AnswerDeps extends LiveDeps {
   findings: FindingLog;
   /** Undefined until the node was looked at for the first time. */
   components(): Detected[] | undefined;
-  /** This node's clock less the server's, in milliseconds. */
-  skewMs(): number;
+  /** This node's monotonic clock less the server's time, in milliseconds. */
+  offsetMs(): number;
   /** For the calls of an answer: a server asks about many components at once, and each answer may call a dozen addresses. */
   places: Places;
 }
@@ -40,7 +40,7 @@ export async function answerPeerQuestion(
   const component = componentWords.toWord(question.component);
   if (component === undefined) throw new AppError('invalid-request', 'the question is about an unknown component');
   const { endpoints, sharedEndpoints, serial, questionId } = question;
-  const sinceMs = (question.since === undefined ? 0 : timestampMs(question.since)) + deps.skewMs();
+  const sinceMs = (question.since === undefined ? 0 : timestampMs(question.since)) + deps.offsetMs();
   const watchMs = Math.min(question.watch === undefined ? 0 : durationMs(question.watch), MAX_WATCH_MS);
   await deps.clock.sleep(watchMs, signal);
   const known = deps.components();

@@ -31,7 +31,7 @@ export function begin(test: TestContext) {
     streams.push(stream);
     return stream;
   };
-  const heard: { settings: AgentSettings; skewMs: number }[] = [];
+  const heard: { settings: AgentSettings; offsetMs: number }[] = [];
   const questions: { question: PeerQuestion; signal: AbortSignal }[] = [];
   const state = {
     permitId: '',
@@ -47,7 +47,7 @@ export function begin(test: TestContext) {
     mode: 'enforce',
     heldPermit: () => state.permitId,
     inventory: () => create(InventorySchema, { certificates: [{ path: state.path }] }),
-    onSettings: (settings, skewMs) => heard.push({ settings, skewMs }),
+    onSettings: (settings, offsetMs) => heard.push({ settings, offsetMs }),
     answer: (question, signal) => {
       questions.push({ question, signal });
       return state.answer();

@@ -99,16 +99,19 @@ describe('Session', () => {
     );
   });
 
-  for (const [lifeMs, slower] of [
-    [0, true],
-    [120_000, false],
+  for (const [lifeMs, slower, stepMs] of [
+    [0, true, 0],
+    [120_000, false, 0],
+    [0, true, 3_600_000],
+    [120_000, false, -3_600_000],
   ] as const) {
-    it(`after sessions of ${lifeMs} ms it comes back ${slower ? 'ever more slowly' : 'at once'}`, async (test) => {
+    it(`after sessions of ${lifeMs} ms it comes back ${slower ? 'ever more slowly' : 'at once'}, the wall clock set by ${stepMs} ms`, async (test) => {
       const { clock, streams, stream, greet } = begin(test);
       let gapMs = 0;
       for (let turn = 0; turn < 6; turn++) {
         await greet();
         await clock.advance(lifeMs);
+        clock.step(stepMs);
         stream().end();
         const fromMs = clock.nowMs();
         const known = streams.length;

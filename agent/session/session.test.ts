@@ -66,10 +66,14 @@ describe('Session', () => {
     );
   });
 
-  it('hands settings on with the skew: positive when this node is ahead', async (test) => {
+  it('hands settings on with the offset of its monotonic clock to the server’s time', async (test) => {
     const { clock, heard, greet } = begin(test);
-    await greet({ serverTimeMs: clock.nowMs() - 5_000 });
-    assert.deepEqual([heard[0]?.skewMs, heard[0]?.settings.node.nodeName], [5_000, 'w1']);
+    const serverTimeMs = clock.nowMs() - 5_000;
+    await greet({ serverTimeMs });
+    assert.deepEqual(
+      [heard[0]?.offsetMs, heard[0]?.settings.node.nodeName],
+      [clock.monotonicMs() - serverTimeMs, 'w1'],
+    );
   });
 
   it('stays with what it has when settings are no good, and does not come back for them', async (test) => {

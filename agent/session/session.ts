@@ -39,8 +39,8 @@ export interface SessionDeps {
   heldPermit(): string;
   /** Inventory to send after every connection, and when it is another than before. */
   inventory(): Inventory | undefined;
-  /** New settings arrived; the skew is this node's clock less the server's, in milliseconds, as they came. */
-  onSettings(settings: AgentSettings, skewMs: number): void;
+  /** New settings arrived; the offset is this node's monotonic clock less the server's time, in milliseconds, as they came. */
+  onSettings(settings: AgentSettings, offsetMs: number): void;
   /** A question about another node's component. */
   answer(question: PeerQuestion, signal: AbortSignal): Promise<PeerAnswer>;
 }
@@ -78,6 +78,8 @@ export class Session {
   #survey: MessageInitShape<typeof SurveySchema> | undefined;
   #waiting: MessageInitShape<typeof TlsObservationSchema>[] = [];
   #state: SessionState;
+  /** When it was connected last, by the monotonic clock. */
+  #connectedMs = 0;
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
@@ -154,7 +156,7 @@ export class Session {
         if (message.case === 'settings') {
           const settings = this.#read(message.value);
           if (settings === undefined) continue;
-          this.#deps.onSettings(settings, this.#skewOf(message.value));
+          this.#deps.onSettings(settings, this.#offsetOf(message.value));
           if (settings.heartbeatMs === everyMs) continue;
           everyMs = settings.heartbeatMs;
           beats.abort();
@@ -211,9 +213,9 @@ export class Session {
     }
   }
 
-  #skewOf({ serverTime }: Settings): number {
-    if (serverTime === undefined) return 0;
-    return this.#deps.clock.nowMs() - timestampMs(serverTime);
+  #offsetOf({ serverTime }: Settings): number {
+    const { clock } = this.#deps;
+    return clock.monotonicMs() - (serverTime === undefined ? clock.nowMs() : timestampMs(serverTime));
   }
 
   #hello() {
@@ -230,6 +232,7 @@ export class Session {
   #connected(stream: Stream): void {
     this.#stream = stream;
     this.#inventory = undefined;
+    this.#connectedMs = this.#deps.clock.monotonicMs();
     this.#state = { connected: true, sinceMs: this.#deps.clock.nowMs(), problem: '', attempts: 0 };
     this.#deps.log.info('session with the server is up');
     this.sendInventory();
@@ -244,9 +247,9 @@ export class Session {
 
   #lost(problem: string): void {
     const { connected } = this.#state;
-    const nowMs = this.#deps.clock.nowMs();
-    if (connected && nowMs - this.#state.sinceMs >= GOOD_MS) this.#backoff.reset();
-    const sinceMs = connected ? nowMs : this.#state.sinceMs;
+    const { clock } = this.#deps;
+    if (connected && clock.monotonicMs() - this.#connectedMs >= GOOD_MS) this.#backoff.reset();
+    const sinceMs = connected ? clock.nowMs() : this.#state.sinceMs;
     this.#state = { connected: false, sinceMs, problem, attempts: this.#state.attempts + 1 };
   }
 }

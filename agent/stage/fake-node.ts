@@ -97,6 +97,7 @@ export class FakeNode {
       layout: this.layout,
       clock: {
         nowMs: () => this.clock.nowMs(),
+        monotonicMs: () => this.clock.monotonicMs(),
         // who waits lets the time pass and kubelet look
         sleep: async (ms, signal) => {
           signal?.throwIfAborted();

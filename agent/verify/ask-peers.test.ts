@@ -19,10 +19,11 @@ const distrusts =
   'x509: certificate signed by unknown authority';
 
 /** A node whose API server changed, and whose clock is so far ahead of the server's. */
-function begin(skewMs = 0) {
+function begin(aheadMs = 0) {
   const clock = new FakeClock();
-  const findings = new FindingLog();
-  const own = new OwnCalls();
+  const findings = new FindingLog(clock);
+  const own = new OwnCalls(clock);
+  const offsetMs = clock.monotonicMs() - (clock.nowMs() - aheadMs);
   const link = new FakeLink(new Map());
   const stop = new AbortController();
   const complain = (atMs: number) => {
@@ -37,10 +38,17 @@ function begin(skewMs = 0) {
     endpoints: ['10.0.0.1:6443'],
     sharedEndpoints: [],
     serial: '1a',
-    sinceMs,
+    sinceMs: clock.monotonicMs(),
     permitId: 'p1',
   } as const;
-  const deps = { clock, findings, own, link, skewMs: () => skewMs, probe: async () => assert.fail('nobody is called') };
+  const deps = {
+    clock,
+    findings,
+    own,
+    link,
+    offsetMs: () => offsetMs,
+    probe: async () => assert.fail('nobody is called'),
+  };
   const ask = () => askPeers(deps, { ...subject, endpoints: [...subject.endpoints], sharedEndpoints: [] }, stop.signal);
   return { clock, link, stop, complain, ask };
 }
@@ -118,6 +126,45 @@ describe('askPeers', () => {
     assert.deepEqual([result, evidence[0]?.line], ['failed', distrusts]);
     assert.match(summary, /components on this node complain about kube-apiserver: unknown-authority/);
   });
+
+  for (const stepMs of [3_600_000, -3_600_000]) {
+    it(`hears a complaint again, or hears that it is over, when the wall clock is set by ${stepMs} ms meanwhile`, async () => {
+      for (const isOver of [false, true]) {
+        const { clock, complain, ask } = begin();
+        await clock.advance(1000);
+        complain(clock.nowMs());
+        await clock.advance(1000);
+        const answer = ask();
+        await until(() => clock.sleeping === 1, 'the wait for the second complaint');
+        clock.step(stepMs);
+        await clock.advance(10_000);
+        if (!isOver) complain(clock.nowMs());
+        await clock.advance(5_000);
+        assert.equal((await answer).result, isOver ? 'passed' : 'failed');
+      }
+    });
+
+    it(`asks for the same time of the server when the wall clock is set by ${stepMs} ms, and gives up as late`, async () => {
+      const { clock, link, ask } = begin();
+      let askedMs = 0;
+      link.instead.peers = (request) => {
+        const { since } = create(CheckPeersRequestSchema, request);
+        askedMs = since === undefined ? 0 : timestampMs(since);
+        throw new AppError('unavailable', 'nobody answers', { retryAfterMs: 10_000 });
+      };
+      let isOver = false;
+      clock.step(stepMs);
+      const answer = ask().finally(() => {
+        isOver = true;
+      });
+      await clock.advance(60_000);
+      clock.step(stepMs);
+      await clock.advance(59_999);
+      assert.deepEqual([askedMs, isOver], [sinceMs, false]);
+      await clock.advance(20_000);
+      assert.equal((await answer).result, 'failed');
+    });
+  }
 
   it('passes when what a component of this node complained of is over', async () => {
     const { clock, complain, ask } = begin();

@@ -22,7 +22,7 @@ export interface PeersSubject {
   sharedEndpoints: string[];
   /** Serial of the serving certificate; '' where it is not ours and nobody knows it. */
   serial: string;
-  /** When the new process started, by this node's clock. */
+  /** When the new process started, by this node's monotonic clock, milliseconds. */
   sinceMs: number;
   permitId: string;
 }
@@ -33,8 +33,8 @@ export interface PeersDeps extends LiveDeps {
   findings: FindingLog;
   /** Our own probes: what a component says of them is no complaint. */
   own: OwnCalls;
-  /** This node's clock less the server's, in milliseconds. */
-  skewMs(): number;
+  /** This node's monotonic clock less the server's time, in milliseconds. */
+  offsetMs(): number;
 }
 
 /** The server waits for the peers as long as it settles; this is the most that one call may take, and the longest that calls are repeated. */
@@ -53,7 +53,7 @@ export async function askPeers(deps: PeersDeps, subject: PeersSubject, signal: A
   const { component, endpoints, sinceMs, serial, permitId } = subject;
   let remote: CheckOutcome | undefined;
   try {
-    const since = timestampFromMs(sinceMs - deps.skewMs());
+    const since = timestampFromMs(sinceMs - deps.offsetMs());
     const request = { permitId, component: components.toNumber(component), endpoints, since, serial };
     const response = await askServer(deps, request, signal);
     remote = response.check === undefined ? undefined : checkOutcome(response.check);
@@ -85,7 +85,7 @@ async function lastingComplaints(
     );
   const first = complaintsSince(sinceMs);
   if (first.length === 0) return [];
-  const nowMs = clock.nowMs();
+  const nowMs = clock.monotonicMs();
   await clock.sleep(ASK_AGAIN_MS, signal);
   return complaintsSince(nowMs).length === 0 ? [] : first;
 }
@@ -97,14 +97,14 @@ async function askServer(
   signal: AbortSignal,
 ): Promise<CheckPeersResponse> {
   const backoff = new Backoff({ firstMs: 1_000, maxMs: 10_000 });
-  const endMs = clock.nowMs() + DEADLINE_MS;
+  const endMs = clock.monotonicMs() + DEADLINE_MS;
   for (;;) {
     try {
       const { agent } = await link.calls();
       return await agent.checkPeers(request, { signal, deadlineMs: DEADLINE_MS });
     } catch (error) {
       const { reason, retryAfterMs } = AppError.from(error);
-      if (reason !== 'unavailable' || clock.nowMs() >= endMs) throw error;
+      if (reason !== 'unavailable' || clock.monotonicMs() >= endMs) throw error;
       await backoff.wait(clock, signal, retryAfterMs);
     }
   }

@@ -48,7 +48,7 @@ describe('checkCluster', () => {
       const clock = new FakeClock(0);
       let ready = false;
       const probe: Probe = async () => answered(ready ? 200 : 500, ready ? 'ok' : '[-]poststarthook failed');
-      const patience: Patience = { untilMs: 120_000, hopeless: () => Promise.resolve(false) };
+      const patience: Patience = { untilMs: clock.monotonicMs() + 120_000, hopeless: () => Promise.resolve(false) };
       const running = checkCluster({ clock, probe }, await expectation(test, detected), 0, patience, signal);
       while (clock.sleeping === 0) await new Promise((resolve) => setImmediate(resolve));
       ready = true;

@@ -68,6 +68,19 @@ describe('checkUnit', () => {
     assert.deepEqual(asked[0]?.slice(-2), ['--', 'etcd.service']);
   });
 
+  for (const stepMs of [3_600_000, -3_600_000]) {
+    it(`watches for the settle time when the wall clock is set by ${stepMs} ms`, async () => {
+      const clock = new FakeClock();
+      const { run, asked } = systemctl({});
+      const running = checkUnit({ layout, clock, run }, { process, invocationId: 'aaaa' }, 5000, signal);
+      await clock.advance(2000);
+      clock.step(stepMs);
+      await clock.advance(3000);
+      assert.equal((await running).result, 'passed');
+      assert.equal(asked.length, 6);
+    });
+  }
+
   it('looks once when there is nothing to settle', async () => {
     const { run, asked } = systemctl({});
     const outcome = await checkUnit({ layout, clock: new FakeClock(), run }, { process }, 0, signal);

@@ -66,10 +66,10 @@ export async function checkUnit(
   if (process.kind === 'none') return findings.skipped('nothing runs: these are files that people use');
   const source = process.kind === 'unit' ? `systemctl show ${process.unit}` : `container of ${process.pod}`;
   const look = process.kind === 'unit' ? unitLooks(deps, started, process.unit) : podLooks(deps, started, process);
-  const untilMs = deps.clock.nowMs() + settleMs;
+  const untilMs = deps.clock.monotonicMs() + settleMs;
   let seen = await look(signal);
-  while (seen.complaint === undefined && deps.clock.nowMs() < untilMs) {
-    await deps.clock.sleep(Math.min(POLL_MS, untilMs - deps.clock.nowMs()), signal);
+  while (seen.complaint === undefined && deps.clock.monotonicMs() < untilMs) {
+    await deps.clock.sleep(Math.min(POLL_MS, untilMs - deps.clock.monotonicMs()), signal);
     seen = await look(signal);
   }
   if (seen.complaint !== undefined) findings.fail(source, seen.complaint);

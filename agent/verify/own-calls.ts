@@ -2,6 +2,7 @@
  * Remembers from which addresses our own probes called. Those without a good certificate leave lines in the journal of the
  * component that refused them, which look like a peer's complaint; by the address they are known for ours.
  */
+import { type MonotonicClock, monotonicOf, type WallClock } from '../../common/time/clock.ts';
 import type { Probe } from './probe.ts';
 
 /** Addresses that are remembered; the oldest go first. */
@@ -14,13 +15,13 @@ const ADDRESS = /(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\]):\d{1,5}/g;
 /** The memory. One for the life of the daemon. */
 export class OwnCalls {
   readonly #addresses = new Set<string>();
-  readonly #nowMs: () => number;
-  /** When the last call ended; milliseconds since the epoch. */
-  #endedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #clock: WallClock & MonotonicClock;
+  /** When the last call ended, by the monotonic clock. */
+  #endedMs = Number.NEGATIVE_INFINITY;
   #underWay = 0;
 
-  constructor(nowMs: () => number = Date.now) {
-    this.#nowMs = nowMs;
+  constructor(clock: WallClock & MonotonicClock) {
+    this.#clock = clock;
   }
 
   /** The same probe, remembered. */
@@ -31,7 +32,7 @@ export class OwnCalls {
         return await probe({ ...request, onConnect: (from) => this.#add(from) });
       } finally {
         this.#underWay--;
-        this.#endedAtMs = this.#nowMs();
+        this.#endedMs = this.#clock.monotonicMs();
       }
     };
   }
@@ -40,11 +41,11 @@ export class OwnCalls {
    * True for a line that names no caller, as an API server's "Unable to authenticate the request", and was written while one of our probes
    * called somebody: an API server is shown a certificate of another CA in each proof. Another caller's line may be among them.
    *
-   * @param atMs when it was written, milliseconds since the epoch
+   * @param atMs when it was written, a moment ago; milliseconds since the epoch
    */
   mayHaveCaused(line: string, atMs: number): boolean {
     if (line.match(ADDRESS) !== null) return false;
-    return this.#underWay > 0 || atMs <= this.#endedAtMs + WRITTEN_MS;
+    return this.#underWay > 0 || monotonicOf(this.#clock, atMs) <= this.#endedMs + WRITTEN_MS;
   }
 
   /** True for a journal line about the other end of one of our probes ("127.0.0.1:43210"). */

@@ -29,29 +29,30 @@ describe('patience', () => {
 });
 
 describe('retryUntilGood', () => {
-  const until = (untilMs: number, hopeless = false): Patience => ({
-    untilMs,
+  const after = (clock: FakeClock, ms: number, hopeless = false): Patience => ({
+    untilMs: clock.monotonicMs() + ms,
     hopeless: () => Promise.resolve(hopeless),
   });
 
   it('tries again each second until an attempt is good', async () => {
     const clock = new FakeClock(0);
     const { attempt, made } = attempts('failed', 'failed', 'passed');
-    const running = retryUntilGood(clock, until(10_000), signal, attempt);
+    const running = retryUntilGood(clock, after(clock, 10_000), signal, attempt);
     await clock.advance(2000);
     assert.equal((await running).summary, 'attempt 3');
     assert.equal(made(), 3);
   });
 
   it('takes skipped for good', async () => {
-    const outcome = await retryUntilGood(new FakeClock(0), until(10_000), signal, attempts('skipped').attempt);
+    const clock = new FakeClock(0);
+    const outcome = await retryUntilGood(clock, after(clock, 10_000), signal, attempts('skipped').attempt);
     assert.equal(outcome.result, 'skipped');
   });
 
   it('ends with the last failure when time is up', async () => {
     const clock = new FakeClock(0);
     const { attempt, made } = attempts('failed');
-    const running = retryUntilGood(clock, until(3000), signal, attempt);
+    const running = retryUntilGood(clock, after(clock, 3000), signal, attempt);
     await clock.advance(60_000);
     assert.equal((await running).result, 'failed');
     assert.equal(made(), 4);
@@ -67,7 +68,7 @@ describe('retryUntilGood', () => {
       return { kind: 'cluster', result: 'failed', summary: '', evidence: [], ...(unanswered ? { unanswered } : {}) };
     };
     const silence = { mostMs: 600_000, spentMs: 0 };
-    const running = retryUntilGood(clock, { ...until(3000), silence }, signal, attempt);
+    const running = retryUntilGood(clock, { ...after(clock, 3000), silence }, signal, attempt);
     await clock.advance(102_000);
     assert.equal(made, 103);
     await clock.advance(2_000);
@@ -78,7 +79,7 @@ describe('retryUntilGood', () => {
     answersAtMs = Number.POSITIVE_INFINITY;
     made = 0;
     const fresh = { mostMs: 600_000, spentMs: 0 };
-    const patient = { ...until(clock.nowMs() + 3000), silence: fresh };
+    const patient = { ...after(clock, 3000), silence: fresh };
     const silent = retryUntilGood(clock, patient, signal, attempt);
     await clock.advance(700_000);
     await silent;
@@ -93,21 +94,49 @@ describe('retryUntilGood', () => {
     );
   });
 
+  for (const stepMs of [3_600_000, -3_600_000]) {
+    it(`is as patient, with a component and with silence, when the wall clock is set by ${stepMs} ms`, async () => {
+      const clock = new FakeClock();
+      const { attempt, made } = attempts('failed');
+      const running = retryUntilGood(clock, after(clock, 3000), signal, attempt);
+      clock.step(stepMs);
+      await clock.advance(60_000);
+      await running;
+      assert.equal(made(), 4);
+
+      const silence = { mostMs: 10_000, spentMs: 0 };
+      const unanswered = async () => ({ ...(await attempt()), unanswered: true });
+      const silent = retryUntilGood(clock, { ...after(clock, 3000), silence }, signal, unanswered);
+      await clock.advance(5000);
+      clock.step(stepMs);
+      await clock.advance(60_000);
+      await silent;
+      assert.equal(silence.spentMs, 10_000);
+      assert.equal(made(), 4 + 14);
+    });
+  }
+
   it('waits for nobody besides unless it is told to, nor when there is no hope', async () => {
     const silence = async (): Promise<CheckOutcome> => {
       return { kind: 'cluster', result: 'failed', summary: '', evidence: [], unanswered: true };
     };
     const clock = new FakeClock(0);
-    const short = retryUntilGood(clock, until(3000), signal, silence);
+    const short = retryUntilGood(clock, after(clock, 3000), signal, silence);
     await clock.advance(4000);
     await short;
-    await retryUntilGood(clock, { ...until(0, true), silence: { mostMs: 600_000, spentMs: 0 } }, signal, silence);
+    await retryUntilGood(
+      clock,
+      { ...after(clock, 0, true), silence: { mostMs: 600_000, spentMs: 0 } },
+      signal,
+      silence,
+    );
   });
 
   it('ends at once when there is no hope, or no patience', async () => {
-    for (const patience of [until(60_000, true), noPatience]) {
+    const clock = new FakeClock();
+    for (const patience of [after(clock, 60_000, true), noPatience]) {
       const { attempt, made } = attempts('failed');
-      assert.equal((await retryUntilGood(new FakeClock(), patience, signal, attempt)).result, 'failed');
+      assert.equal((await retryUntilGood(clock, patience, signal, attempt)).result, 'failed');
       assert.equal(made(), 1);
     }
   });
@@ -115,7 +144,7 @@ describe('retryUntilGood', () => {
   it('stops when its signal fires', async () => {
     const stop = new AbortController();
     const clock = new FakeClock(0);
-    const running = retryUntilGood(clock, until(60_000), stop.signal, attempts('failed').attempt);
+    const running = retryUntilGood(clock, after(clock, 60_000), stop.signal, attempts('failed').attempt);
     const rejected = assert.rejects(running, { name: 'AbortError' });
     await clock.advance(100);
     stop.abort();

@@ -32,7 +32,7 @@ export const UNANSWERED_MS = 10 * 60_000;
 
 /** How long to go on trying. */
 export interface Patience {
-  /** By the clock; in the past for a single attempt. */
+  /** By the monotonic clock; in the past for a single attempt. */
   untilMs: number;
   /** Asked between attempts: true ends them at once, since the process is gone. */
   hopeless(signal: AbortSignal): Promise<boolean>;
@@ -61,13 +61,13 @@ export async function retryUntilGood(
 ): Promise<CheckOutcome> {
   const { silence = { mostMs: 0, spentMs: 0 } } = patience;
   for (;;) {
-    const begunMs = clock.nowMs();
+    const begunMs = clock.monotonicMs();
     const outcome = await attempt();
     if (outcome.result !== 'failed') return outcome;
     const waits = outcome.unanswered === true && silence.spentMs < silence.mostMs;
-    if (!waits && clock.nowMs() + RETRY_MS > patience.untilMs + silence.spentMs) return outcome;
+    if (!waits && clock.monotonicMs() + RETRY_MS > patience.untilMs + silence.spentMs) return outcome;
     if (await patience.hopeless(signal)) return outcome;
     await clock.sleep(RETRY_MS, signal);
-    if (waits) silence.spentMs += clock.nowMs() - begunMs;
+    if (waits) silence.spentMs += clock.monotonicMs() - begunMs;
   }
 }

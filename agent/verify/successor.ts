@@ -34,7 +34,7 @@ export async function awaitSuccessor(
   ended: RestartedUnit,
   signal: AbortSignal,
 ): Promise<RestartedUnit | undefined> {
-  const untilMs = deps.clock.nowMs() + STARTED_AGAIN_MS;
+  const untilMs = deps.clock.monotonicMs() + STARTED_AGAIN_MS;
   for (;;) {
     const { activeState, invocationId, startedAtMs, text } = await showProcess(deps, ended.process, signal);
     if (activeState === 'active') {
@@ -42,7 +42,7 @@ export async function awaitSuccessor(
       return { ...ended, cursor: '', startedAtMs, invocationId, detail: text };
     }
     const isComing = activeState === 'activating' || activeState === 'deactivating';
-    if (!isComing || deps.clock.nowMs() >= untilMs) return undefined;
+    if (!isComing || deps.clock.monotonicMs() >= untilMs) return undefined;
     await deps.clock.sleep(POLL_MS, signal);
   }
 }

@@ -72,7 +72,7 @@ async function verify(test: TestContext, target: Target, servingFile: string | u
     return { kind: 'answered', status, body: JSON.stringify(access), served: undefined };
   };
   const verifier = new Verifier({
-    ...{ clock, probe, link, findings: new FindingLog(), own: new OwnCalls(), skewMs: () => 0 },
+    ...{ clock, probe, link, findings: new FindingLog(clock), own: new OwnCalls(clock), offsetMs: () => 0 },
     layout: layoutBelow('/nowhere'),
     run: async () => ({ code: 0, stdout: 'ActiveState=active\nMainPID=1\nInvocationID=aa\nNRestarts=0\n', stderr: '' }),
     judgeJournal: async () => ({ kind: 'journal', result: 'passed', summary: 'quiet', evidence: [] }),

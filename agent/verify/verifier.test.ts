@@ -35,7 +35,7 @@ async function begin(probe: Probe, restarts: { component: Component; ok: boolean
   const clock = new FakeClock();
   const link = new FakeLink(new Map());
   const verifier = new Verifier({
-    ...{ clock, probe, link, findings: new FindingLog(), own: new OwnCalls(), skewMs: () => 0 },
+    ...{ clock, probe, link, findings: new FindingLog(clock), own: new OwnCalls(clock), offsetMs: () => 0 },
     layout: layoutBelow('/nowhere'),
     run: async () => ({ code: 0, stdout: 'ActiveState=failed\nMainPID=0\n', stderr: '' }),
     judgeJournal: async () => ({ kind: 'journal', result: 'failed', summary: 'distrusted', evidence: [line] }),

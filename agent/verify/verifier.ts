@@ -1,6 +1,7 @@
 /** Verification of whole changes: the component's own four checks, then the peers' word, and the proof after an undo. */
 import { AppError } from '../../common/errors/app-error.ts';
 import type { Component } from '../../common/names/names.ts';
+import { monotonicOf } from '../../common/time/clock.ts';
 import type { HeldPermit } from '../apply/apply-change.ts';
 import type { Detected } from '../detect/detected.ts';
 import type { Change } from '../plan/change.ts';
@@ -75,6 +76,8 @@ export class Verifier {
   /** Verifies every component of a change; the peers are asked only when the component's own checks passed. */
   async verify({ signed, restarted, permit }: Subject, signal: AbortSignal): Promise<Verdict> {
     const checks = new Map<Component, CheckOutcome[]>();
+    const { clock } = this.#deps;
+    const sinceMs = new Map(restarted.units.map((unit) => [unit.component, monotonicOf(clock, unit.startedAtMs)]));
     for (const change of restarted.change.components) {
       const unit = restarted.units.find(({ component }) => component === change.component);
       if (unit === undefined) {
@@ -86,7 +89,7 @@ export class Verifier {
     }
     const own = failureOf(checks);
     if (own !== undefined || !restarted.ok) return { ok: false, reason: own ?? restartFailure(restarted), checks };
-    await this.#addPeers({ signed, restarted, permit }, checks, signal);
+    await this.#addPeers({ signed, restarted, permit }, sinceMs, checks, signal);
     const reason = failureOf(checks);
     return { ok: reason === undefined, reason: reason ?? '', checks };
   }
@@ -102,13 +105,18 @@ export class Verifier {
   }
 
   /** Side by side: the peers watch for a while, and they can watch several components at once. */
-  async #addPeers({ signed, restarted, permit }: Subject, checks: Map<Component, CheckOutcome[]>, signal: AbortSignal) {
+  async #addPeers(
+    { signed, restarted, permit }: Subject,
+    started: ReadonlyMap<Component, number>,
+    checks: Map<Component, CheckOutcome[]>,
+    signal: AbortSignal,
+  ) {
     await Promise.all(
       restarted.change.components.map(async (change) => {
         const { component, detected, target } = change;
-        const unit = restarted.units.find((each) => each.component === component);
+        const sinceMs = started.get(component);
         const file = SERVING_FILE[component];
-        if (unit === undefined || file === undefined || target === 'prepared') return;
+        if (sinceMs === undefined || file === undefined || target === 'prepared') return;
         const serial = signed.certificates.find((each) => each.component === component && each.file === file)?.serial;
         // one that is only made to trust may keep a certificate that is not ours
         if (serial === undefined && target !== 'trusting')
@@ -120,7 +128,7 @@ export class Verifier {
             endpoints: this.#deps.endpointsOf(detected),
             sharedEndpoints: this.#deps.sharedEndpointsOf(detected),
             serial: serial ?? '',
-            sinceMs: unit.startedAtMs,
+            sinceMs,
             permitId: permit.permitId,
           },
           signal,

@@ -78,7 +78,7 @@ async function verifyProcess(
   settling.catch(() => undefined); // awaited below, unless another check throws before
   const patience: Patience = {
     // what an earlier process waited is not this one's time
-    untilMs: clock.nowMs() + SETTLE_MS + patienceMs(restarted) - silence.spentMs,
+    untilMs: clock.monotonicMs() + SETTLE_MS + patienceMs(restarted) - silence.spentMs,
     silence,
     hopeless: async () =>
       hasFallen || (await guard('unit', () => checkUnit(deps, restarted, 0, signal))).result === 'failed',

@@ -42,7 +42,7 @@ export async function verifyOld(
   const process = refOf(old.detected.process);
   // It may fall over and be started again until what it depends on is back too, and what was not restarted takes its time.
   const patience: Patience = {
-    untilMs: clock.nowMs() + TAKE_UP_MS,
+    untilMs: clock.monotonicMs() + TAKE_UP_MS,
     hopeless: () => Promise.resolve(false),
   };
   const patiently = (attempt: () => Promise<CheckOutcome>) => retryUntilGood(clock, patience, signal, attempt);

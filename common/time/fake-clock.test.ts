@@ -31,4 +31,18 @@ describe('FakeClock', () => {
     assert.equal(clock.sleeping, 0);
     await assert.rejects(clock.sleep(10, stop.signal), { name: 'AbortError' });
   });
+
+  it('sleeps for its time, whatever is done to the wall clock', async () => {
+    for (const stepMs of [3_600_000, -3_600_000]) {
+      const clock = new FakeClock();
+      const [atMs, monotonicMs] = [clock.nowMs(), clock.monotonicMs()];
+      const sleeping = clock.sleep(10);
+      clock.step(stepMs);
+      await clock.advance(9);
+      assert.equal(clock.sleeping, 1);
+      await clock.advance(1);
+      await sleeping;
+      assert.deepEqual([clock.nowMs() - atMs, clock.monotonicMs() - monotonicMs], [stepMs + 10, 10]);
+    }
+  });
 });

@@ -42,6 +42,18 @@ describe('enrolNode, once more', () => {
       await assert.rejects(fixture.attempt(), refused('unauthenticated', /not valid/));
     });
 
+    for (const stepMs of [60 * minuteMs, -60 * minuteMs]) {
+      it(`lets it try again for those ten minutes when the wall clock is set by ${stepMs} ms`, async () => {
+        await fixture.token();
+        await fixture.attempt();
+        fixture.clock.step(stepMs);
+        await fixture.clock.advance(10 * minuteMs);
+        await fixture.attempt();
+        await fixture.clock.advance(1);
+        await assert.rejects(fixture.attempt(), refused('unauthenticated', /not valid/));
+      });
+    }
+
     it('lets nobody else use the token in this time: not another key, not another name', async () => {
       await fixture.token({ nodeNames: ['w*'] });
       await fixture.attempt();

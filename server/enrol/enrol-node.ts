@@ -3,6 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
 import { roles } from '../../common/names/names.ts';
+import { SavedTimes } from '../../common/time/saved-times.ts';
 import { type ParsedCsr, parseCsr } from '../../common/x509/csr.ts';
 import {
   type EnrollNodeRequest,
@@ -37,11 +38,12 @@ export interface EnrolDeps extends IssueDeps {
 /** Makes the handler. It remembers who failed. */
 export function createEnrolNode(deps: EnrolDeps): EnrolNode {
   const throttle = new EnrolThrottle(deps.clock);
+  const enrolled = new SavedTimes(deps.clock);
   return async (call, request) => {
     throttle.assertSource(call.address);
     try {
       const token = await authenticateToken({ store: deps.store, throttle }, call);
-      return await deps.inTurn(() => enrol(deps, token.id, call, request));
+      return await deps.inTurn(() => enrol(deps, enrolled, token.id, call, request));
     } catch (thrown) {
       const error = AppError.from(thrown);
       if (error.reason === 'rate-limited') throw error; // neither counted nor audited: it must cost nothing
@@ -54,6 +56,7 @@ export function createEnrolNode(deps: EnrolDeps): EnrolNode {
 
 async function enrol(
   deps: IssueDeps,
+  enrolled: SavedTimes,
   tokenId: string,
   call: BootstrapCall,
   request: EnrollNodeRequest,
@@ -72,7 +75,7 @@ async function enrol(
 
   // 2. whether the name is free, or this is the same enrolment once more
   const known = await deps.store.getNode(nodeName);
-  const retried = isRetry(known, token, csr, nowMs) ? known : undefined;
+  const retried = isRetry(known, token, csr, enrolled) ? known : undefined;
   if (retried === undefined) assertUsable(token, nowMs);
   const keyHolder = await deps.store.holderOfKey(csr.publicKeyPin);
   if (known?.revoked) assertMayReturn(known, token, keyHolder);
@@ -104,6 +107,7 @@ async function enrol(
     clockSkewMs: undefined,
     revoked: false,
   };
+  enrolled.ageMs(nodeName, node.enrolledAtMs); // from now on
   await deps.store.enrol({ node, useToken: retried === undefined ? token.id : undefined });
 
   // 6. signed, signature recorded and audited
@@ -126,9 +130,9 @@ async function enrol(
 }
 
 /** True for the same token with the same key within the window: its first answer may have been lost. */
-function isRetry(known: NodeRecord | undefined, token: TokenRecord, csr: ParsedCsr, nowMs: number): boolean {
+function isRetry(known: NodeRecord | undefined, token: TokenRecord, csr: ParsedCsr, enrolled: SavedTimes): boolean {
   if (known === undefined || known.tokenId !== token.id || known.identityPin !== csr.publicKeyPin) return false;
-  return nowMs - known.enrolledAtMs <= retryWindowMs;
+  return enrolled.ageMs(known.name, known.enrolledAtMs) <= retryWindowMs;
 }
 
 function assertNameFree(known: NodeRecord | undefined, token: TokenRecord, csr: ParsedCsr): void {

@@ -1,7 +1,7 @@
 /** Who may try to enrol now: failures are counted by source and by token. */
 import { AppError } from '../../common/errors/app-error.ts';
 import { addressKey } from '../../common/rpc/address-key.ts';
-import type { Clock } from '../../common/time/clock.ts';
+import type { MonotonicClock } from '../../common/time/clock.ts';
 import { Throttle } from './throttle.ts';
 
 const minuteMs = 60_000;
@@ -11,7 +11,7 @@ export class EnrolThrottle {
   readonly #sources: Throttle;
   readonly #tokens: Throttle;
 
-  constructor(clock: Clock) {
+  constructor(clock: MonotonicClock) {
     this.#sources = new Throttle(clock, { burst: 10, refillMs: minuteMs, maxKeys: 10_000 });
     // larger, since whoever knows the public part of a token could lock out its rightful user
     this.#tokens = new Throttle(clock, { burst: 30, refillMs: minuteMs / 2, maxKeys: 10_000 });

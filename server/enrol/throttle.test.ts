@@ -26,6 +26,20 @@ describe('Throttle', () => {
     assert.equal(throttle.waitMs('a'), 1000);
   });
 
+  for (const stepMs of [3_600_000, -3_600_000]) {
+    it(`waits no less and no longer when the wall clock is set by ${stepMs} ms`, async () => {
+      const clock = new FakeClock();
+      const throttle = new Throttle(clock, limits);
+      for (let failures = 0; failures < 3; failures++) throttle.count('a');
+      clock.step(stepMs);
+      assert.equal(throttle.waitMs('a'), 1000);
+      throttle.count('a');
+      assert.equal(throttle.waitMs('a'), 2000);
+      await clock.advance(2000);
+      assert.equal(throttle.waitMs('a'), 0);
+    });
+  }
+
   it('remembers so many keys, those that failed last', () => {
     const throttle = new Throttle(new FakeClock(), limits);
     for (let failures = 0; failures < 3; failures++) throttle.count('first');

@@ -1,5 +1,5 @@
 /** Slows down whoever fails again and again. A bucket a key, in a table that cannot grow without bound. */
-import type { Clock } from '../../common/time/clock.ts';
+import type { MonotonicClock } from '../../common/time/clock.ts';
 
 /** How much is too much. */
 export interface ThrottleLimits {
@@ -13,12 +13,12 @@ export interface ThrottleLimits {
 
 /** Failures by key. */
 export class Throttle {
-  readonly #clock: Clock;
+  readonly #clock: MonotonicClock;
   readonly #limits: ThrottleLimits;
-  /** When the bucket of a key is empty again; the latest failure last. */
+  /** When the bucket of a key is empty again, by the monotonic clock; the latest failure last. */
   readonly #emptyAtMs = new Map<string, number>();
 
-  constructor(clock: Clock, limits: ThrottleLimits) {
+  constructor(clock: MonotonicClock, limits: ThrottleLimits) {
     this.#clock = clock;
     this.#limits = limits;
   }
@@ -26,15 +26,16 @@ export class Throttle {
   /** Milliseconds that the key has to wait before its next try; 0 when it may try now. */
   waitMs(key: string): number {
     const { burst, refillMs } = this.#limits;
-    const fullMs = (this.#emptyAtMs.get(key) ?? 0) - this.#clock.nowMs();
+    const nowMs = this.#clock.monotonicMs();
+    const fullMs = (this.#emptyAtMs.get(key) ?? nowMs) - nowMs;
     return Math.max(0, fullMs - (burst - 1) * refillMs);
   }
 
   /** Counts a failure. */
   count(key: string): void {
     const { refillMs, maxKeys } = this.#limits;
-    const nowMs = this.#clock.nowMs();
-    const emptyAtMs = Math.max(this.#emptyAtMs.get(key) ?? 0, nowMs) + refillMs;
+    const nowMs = this.#clock.monotonicMs();
+    const emptyAtMs = Math.max(this.#emptyAtMs.get(key) ?? nowMs, nowMs) + refillMs;
     this.#emptyAtMs.delete(key); // so that it comes last
     this.#emptyAtMs.set(key, emptyAtMs);
     for (const oldest of this.#emptyAtMs.keys()) {

@@ -2,7 +2,7 @@
 import { equals, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { Component, ComponentState, Role } from '../../common/names/names.ts';
 import { componentStates } from '../../common/names/names.ts';
-import type { Clock } from '../../common/time/clock.ts';
+import type { MonotonicClock } from '../../common/time/clock.ts';
 import { type ComponentStatus, ComponentStatusSchema } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { roleRuns } from '../policy/role-components.ts';
 import type { NodeRecord, Store } from '../store/store.ts';
@@ -14,8 +14,8 @@ export interface FleetComponent {
   state: ComponentState;
   /** True while the node has a session. */
   online: boolean;
-  /** When it took up new files without a restart last, milliseconds since the epoch; undefined when it never did. */
-  liveAtMs?: number | undefined;
+  /** How long ago it took up new files without a restart last, in milliseconds; undefined when it never did. */
+  liveAgoMs?: number | undefined;
   status: ComponentStatus;
 }
 
@@ -24,17 +24,17 @@ export class FleetState {
   readonly #store: Store;
   readonly #statuses = new Map<string, Map<Component, ComponentStatus>>();
   readonly #roles = new Map<string, Role>();
-  readonly #clock: Pick<Clock, 'nowMs'>;
-  /** By node and component. What was taken up before this server started counts as taken up just then. */
-  readonly #liveAtMs = new Map<string, number>();
+  readonly #clock: MonotonicClock;
+  /** By node and component, by the monotonic clock. What was taken up before this server started counts as taken up just then. */
+  readonly #liveMs = new Map<string, number>();
 
-  private constructor(store: Store, clock: Pick<Clock, 'nowMs'>) {
+  private constructor(store: Store, clock: MonotonicClock) {
     this.#store = store;
     this.#clock = clock;
   }
 
   /** Reads what the store holds. */
-  static async load(store: Store, clock: Pick<Clock, 'nowMs'>): Promise<FleetState> {
+  static async load(store: Store, clock: MonotonicClock): Promise<FleetState> {
     const state = new FleetState(store, clock);
     for (const node of await store.listNodes()) state.noteNode(node);
     for (const row of await store.listStatuses()) {
@@ -88,14 +88,16 @@ export class FleetState {
   /** All components that count, by node. */
   components(isOnline: (node: string) => boolean): FleetComponent[] {
     const rows: FleetComponent[] = [];
+    const nowMs = this.#clock.monotonicMs();
     for (const [node, statuses] of this.#statuses) {
       const role = this.#roles.get(node);
       if (role === undefined) continue;
       const online = isOnline(node);
       for (const [component, status] of statuses) {
         const state = componentStates.toWord(status.state) ?? 'detected';
-        const liveAtMs = this.#liveAtMs.get(`${node} ${component}`);
-        if (roleRuns(role, component)) rows.push({ node, component, state, online, liveAtMs, status });
+        const liveMs = this.#liveMs.get(`${node} ${component}`);
+        const liveAgoMs = liveMs === undefined ? undefined : nowMs - liveMs;
+        if (roleRuns(role, component)) rows.push({ node, component, state, online, liveAgoMs, status });
       }
     }
     return rows.sort((a, b) => (a.node < b.node ? -1 : a.node > b.node ? 1 : 0));
@@ -103,7 +105,7 @@ export class FleetState {
 
   #take(node: string, component: Component, status: ComponentStatus): void {
     const before = this.get(node, component)?.reloads ?? 0;
-    if (status.reloads > before) this.#liveAtMs.set(`${node} ${component}`, this.#clock.nowMs());
+    if (status.reloads > before) this.#liveMs.set(`${node} ${component}`, this.#clock.monotonicMs());
     this.#ofNode(node).set(component, status);
   }
 

@@ -154,7 +154,7 @@ function base(watched: Partial<WatchedNode>): WarningsInput {
 }
 
 function permit(ageMs: number): WarningsInput['permits'][number] {
-  return { node: 'w1', components: ['kubelet', 'kube-proxy'], sinceMs: NOW_MS - ageMs };
+  return { node: 'w1', components: ['kubelet', 'kube-proxy'], sinceMs: NOW_MS - ageMs, ageMs };
 }
 
 function node(fields: Parameters<typeof sampleNode>[0]) {

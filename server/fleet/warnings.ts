@@ -25,7 +25,7 @@ export interface WarningsInput {
   rollout: RolloutRecord;
   /** Of the change of roots; 'settled' when none is under way. */
   phase: RotationPhase;
-  permits: readonly Pick<HeldPermit, 'node' | 'components' | 'sinceMs'>[];
+  permits: readonly Pick<HeldPermit, 'node' | 'components' | 'sinceMs' | 'ageMs'>[];
   /** The age from which a permit gives its place in the share of kubelets free. */
   maxAgeMs: number;
   /** How often failures of each node stopped the rollout within a day. */
@@ -79,12 +79,12 @@ function oftenStopped({ node }: WatchedNode, { stops }: WarningsInput): string[]
 }
 
 function heldLong(
-  { node, components: held, sinceMs }: WarningsInput['permits'][number],
-  { nowMs, maxAgeMs }: WarningsInput,
+  { node, components: held, sinceMs, ageMs }: WarningsInput['permits'][number],
+  { maxAgeMs }: WarningsInput,
 ): string[] {
-  if (nowMs - sinceMs < OLD_PERMIT_MS && nowMs - sinceMs < maxAgeMs) return [];
+  if (ageMs < OLD_PERMIT_MS && ageMs < maxAgeMs) return [];
   const what = `${node} holds its permit for ${held.join(', ')} since ${iso(sinceMs)}`;
-  if (nowMs - sinceMs < maxAgeMs) return [what];
+  if (ageMs < maxAgeMs) return [what];
   return [`${what}, beyond the greatest age of ${formatDuration(maxAgeMs)}: look at it, or take it out of the fleet`];
 }
 

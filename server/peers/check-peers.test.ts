@@ -261,11 +261,11 @@ function ask(answers: Answers, options: Options = {}) {
     underWay = new Set<string>(),
   } = options;
   const rounds = new Map<string, number>();
-  const permit = { id: 'p', node: 'cp1', changeId: '', sinceMs: 0, inShare: true, expiresAtMs: 0 };
+  const permit = { id: 'p', node: 'cp1', changeId: '', sinceMs: 0, ageMs: 0, inShare: true, expiresAtMs: 0 };
   const request = { permitId: permit.id, component: components.toNumber(component), endpoints, serial };
   return checkPeers(create(CheckPeersRequestSchema, request), { name: 'cp1' }, AbortSignal.timeout(5000), {
     store,
-    clock,
+    serverMs: () => clock.nowMs(),
     underWay,
     pause: async ({ node, reason }) => void stops.push({ node, reason }),
     permits: {

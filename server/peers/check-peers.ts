@@ -4,7 +4,6 @@ import { create } from '@bufbuild/protobuf';
 import { durationFromMs, durationMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
 import { type Component, components as componentWords } from '../../common/names/names.ts';
-import type { Clock } from '../../common/time/clock.ts';
 import {
   type CheckPeersRequest,
   type PeerAnswer,
@@ -26,7 +25,8 @@ import { type Resolve, sharedEndpoints } from './shared-endpoints.ts';
 /** What the request needs. */
 export interface CheckPeersDeps {
   store: Store;
-  clock: Clock;
+  /** The server's time as agents know it, milliseconds since the epoch. */
+  serverMs: () => number;
   permits: Pick<Coordinator, 'held' | 'mayComeBack'>;
   components: () => FleetComponent[];
   /** Puts a question to the agent of a node; undefined when no answer came in time, AppError 'unavailable' when it went away. */
@@ -164,7 +164,7 @@ async function askAndJudge(subject: Subject, signal: AbortSignal, deps: CheckPee
 async function questionOf(
   { request, node, component }: Subject,
   nodes: readonly NodeRecord[],
-  { apiEndpoint, resolve, clock, watchMs, components }: CheckPeersDeps,
+  { apiEndpoint, resolve, serverMs, watchMs, components }: CheckPeersDeps,
 ): Promise<PeerQuestion> {
   const hosts = [node.name, ...node.addresses];
   const reported = components().find((row) => row.node === node.name && row.component === component)?.status.endpoints;
@@ -183,15 +183,15 @@ async function questionOf(
     component: request.component,
     endpoints,
     sharedEndpoints: await sharedEndpoints(node.name, component, endpoints, { apiEndpoint, resolve, nodes }),
-    since: request.since ?? timestampFromMs(clock.nowMs() - watchMs),
+    since: request.since ?? timestampFromMs(serverMs() - watchMs),
     watch: durationFromMs(watchMs),
     serial: request.serial.slice(0, 64),
   });
 }
 
 /** The same question about what is so from now on. */
-function againOf(question: PeerQuestion, { clock }: CheckPeersDeps): PeerQuestion {
-  return { ...question, since: timestampFromMs(clock.nowMs()), watch: durationFromMs(AGAIN_MS) };
+function againOf(question: PeerQuestion, { serverMs }: CheckPeersDeps): PeerQuestion {
+  return { ...question, since: timestampFromMs(serverMs()), watch: durationFromMs(AGAIN_MS) };
 }
 
 /**

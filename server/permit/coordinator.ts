@@ -20,11 +20,20 @@ export interface HeldPermit {
   node: string;
   components: Component[];
   changeId: string;
-  /** When it was granted first; neither a renewal nor a restart of the server makes it younger. */
+  /** When it was granted first, milliseconds since the epoch, for people; neither a renewal nor a restart of the server changes it. */
   sinceMs: number;
+  /** How long ago that is, in milliseconds, whatever the wall clock says. */
+  ageMs: number;
   /** True when it takes a place in the share of kubelets. */
   inShare: boolean;
+  /** Milliseconds since the epoch, for people: it ends by the monotonic clock. */
   expiresAtMs: number;
+}
+
+/** A permit in memory. */
+interface Lease extends Omit<HeldPermit, 'ageMs' | 'expiresAtMs'> {
+  /** When it ends unless it is renewed, by the monotonic clock. */
+  endsMs: number;
 }
 
 /** A wish to disturb. */
@@ -94,11 +103,11 @@ const COME_BACK_MS = 60_000;
 /** Makes the coordinator of a fleet. */
 export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const { clock, store } = deps;
-  const grants = new Grants(store, deps.grants);
+  const grants = new Grants(store, clock, deps.grants);
   const turns = new Turns(clock, 2 * deps.maxAgeMs); // whoever held a place to the end gives as much to others
-  const startedAtMs = clock.nowMs();
+  const startedMs = clock.monotonicMs();
   const former = new Set(deps.grants.map(({ permitId }) => permitId)); // of runs before
-  const permits = new Map<string, HeldPermit>(); // by node: one each
+  const permits = new Map<string, Lease>(); // by node: one each
   const ended = new Set<string>(); // since the start; an ended permit never comes back
   const overdue = new Set<string>(); // permits whose age was told
   const refused = new Map<string, string>(); // by node: what it was last told, so that waiting makes one event
@@ -107,45 +116,50 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     recordEvent(store, { kind, actor: `node/${permit.node}`, node: permit.node, reason, message });
 
   async function expire(): Promise<void> {
-    const over = [...permits.values()].filter((permit) => permit.expiresAtMs <= clock.nowMs());
+    const over = [...permits.values()].filter((permit) => !isGood(permit));
     for (const permit of over) end(permit);
     for (const permit of over) {
       await event('permit.expired', permit, `the permit for ${namesOf(permit)} was not renewed in time`);
     }
-    const old = [...permits.values()].filter((permit) => isOld(permit.sinceMs) && !overdue.has(permit.id));
+    const old = [...permits.values()].filter((permit) => isOld(grants.ageMs(permit)) && !overdue.has(permit.id));
     for (const permit of old) {
       overdue.add(permit.id);
       await event('permit.overdue', permit, overdueText(permit, deps.maxAgeMs));
     }
   }
 
-  const isOld = (sinceMs: number) => clock.nowMs() - sinceMs >= deps.maxAgeMs;
+  const isOld = (ageMs: number) => ageMs >= deps.maxAgeMs;
+  const isGood = ({ endsMs }: Lease) => endsMs > clock.monotonicMs();
+  const restMs = ({ endsMs }: Lease) => endsMs - clock.monotonicMs();
+
+  function shown({ endsMs, ...permit }: Lease): HeldPermit {
+    return { ...permit, ageMs: grants.ageMs(permit), expiresAtMs: clock.nowMs() + endsMs - clock.monotonicMs() };
+  }
 
   function hasPlace(node: string, component: Component): boolean {
     const grant = grants.get(node, component);
-    return grant?.inShare === true && !isOld(grant.grantedAtMs);
+    return grant?.inShare === true && !isOld(grants.ageMs({ node, sinceMs: grant.grantedAtMs }));
   }
 
-  function end(permit: HeldPermit): void {
+  function end(permit: Lease): void {
     permits.delete(permit.node);
     overdue.delete(permit.id);
     ended.add(permit.id);
   }
 
-  function grant(node: string, wish: PermitWish, id: string): HeldPermit {
+  function grant(node: string, wish: PermitWish, id: string): Lease {
     const { components, changeId } = wish;
     const before = permits.get(node) ?? grants.of(node, id);
-    const nowMs = clock.nowMs();
     const inShare = before?.inShare === true || needsPlace(wish);
-    const sinceMs = before?.sinceMs ?? nowMs;
-    const permit = { id, node, components, changeId, sinceMs, inShare, expiresAtMs: nowMs + deps.ttlMs };
+    const sinceMs = before?.sinceMs ?? clock.nowMs();
+    const permit = { id, node, components, changeId, sinceMs, inShare, endsMs: clock.monotonicMs() + deps.ttlMs };
     permits.set(node, permit);
     refused.delete(node);
     return permit;
   }
 
   /** A permit that could not be written down is none. */
-  async function remember(permit: HeldPermit): Promise<void> {
+  async function remember(permit: Lease): Promise<void> {
     try {
       await grants.note(permit);
     } catch (error) {
@@ -164,7 +178,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
 
   /** Only a permit that a former run of this server gave can be unknown and yet good, and only so long. */
   function mayComeBack(permitId: string): boolean {
-    return permitId !== '' && !ended.has(permitId) && clock.nowMs() <= startedAtMs + deps.ttlMs + COME_BACK_MS;
+    return permitId !== '' && !ended.has(permitId) && clock.monotonicMs() <= startedMs + deps.ttlMs + COME_BACK_MS;
   }
 
   function mayNodeComeBack(node: string, component: Component): boolean {
@@ -183,7 +197,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
         own !== undefined && (own.id === wish.permitId || (own.changeId === wish.changeId && own.changeId !== ''));
       if (own !== undefined && !same && !wish.undo) {
         const text = `this node holds a permit for change ${own.changeId} already; release it first`;
-        return refuse(node, wish, new AppError('unavailable', text, { retryAfterMs: own.expiresAtMs - clock.nowMs() }));
+        return refuse(node, wish, new AppError('unavailable', text, { retryAfterMs: restMs(own) }));
       }
       const back = own === undefined && mayComeBack(wish.permitId);
       const isOut = leftOut.includes(node);
@@ -213,13 +227,13 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       if (needsPlace(wish) && !same) turns.began(node, wish.components);
       await remember(permit);
       if (!same) await event('permit.granted', permit, `may disturb ${namesOf(permit)}: ${wish.reason}`);
-      return permit;
+      return shown(permit);
     },
 
     async renew(node, permitId) {
       await expire();
       const own = permits.get(node);
-      if (own?.id === permitId) own.expiresAtMs = clock.nowMs() + deps.ttlMs;
+      if (own?.id === permitId) own.endsMs = clock.monotonicMs() + deps.ttlMs;
       if (own !== undefined || !mayComeBack(permitId)) return;
       // The components are not known from a heartbeat: those that the node said it was changing.
       const changing = deps.components().filter((row) => row.node === node && isDisturbed(row));
@@ -253,33 +267,33 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
 
     held(node, permitId, component) {
       const own = permits.get(node);
-      const good = own?.id === permitId && own.expiresAtMs > clock.nowMs() && own.components.includes(component);
-      return good ? own : undefined;
+      if (own === undefined || own.id !== permitId || !isGood(own)) return undefined;
+      return own.components.includes(component) ? shown(own) : undefined;
     },
 
     async stopsRollout(node, component) {
       const grant = grants.get(node, component);
       if (grant === undefined || grant.stopped) return false;
       const holds = permits.get(node)?.id === grant.permitId;
-      if (!holds && clock.nowMs() - grant.grantedAtMs > LATELY_MS) return false;
+      if (!holds && grants.ageMs({ node, sinceMs: grant.grantedAtMs }) > LATELY_MS) return false;
       await grants.noteStop(grant);
       return true;
     },
 
     mayComeBack: (permitId) => [...permits.values()].every(({ id }) => id !== permitId) && mayComeBack(permitId),
 
-    list: () => [...permits.values()].filter((permit) => permit.expiresAtMs > clock.nowMs()),
+    list: () => [...permits.values()].filter(isGood).map(shown),
     expire,
   };
 }
 
 /** A permit to restart nothing is none to restart. */
-function covers(permit: HeldPermit, wish: PermitWish): boolean {
+function covers(permit: Pick<HeldPermit, 'components' | 'inShare'>, wish: PermitWish): boolean {
   const known = wish.components.every((component) => permit.components.includes(component));
   return known && (permit.inShare || !needsPlace(wish));
 }
 
-function overdueText(permit: HeldPermit, maxAgeMs: number): string {
+function overdueText(permit: Pick<HeldPermit, 'components'>, maxAgeMs: number): string {
   const text = `the permit for ${namesOf(permit)} is held for ${formatDuration(maxAgeMs)} and more`;
   return `${text}: other kubelets and kube-proxies do not wait for it any longer, everything else does`;
 }

@@ -84,6 +84,65 @@ describe('a node that holds on to its permit', () => {
   }
 });
 
+describe('a wall clock that is set', () => {
+  for (const stepMs of [3_600_000, -3_600_000]) {
+    it(`by ${stepMs} ms makes no permit older or younger, nor its undo`, async () => {
+      const { id } = await permits.acquire('w1', wish('kubelet'));
+      await beat('w1', id, MAX_AGE_MS - 2000);
+      clock.step(stepMs);
+      await beat('w1', id, 1000);
+      assert.deepEqual(await events('permit.overdue'), []);
+      await refused('w2', /\(w1\)/);
+      const undo = await permits.acquire('w1', wish('kubelet', { changeId: 'c2', undo: true }));
+      await refused('w2', /\(w1\)/);
+      await beat('w1', undo.id, 1000);
+      assert.ok(await permits.acquire('w2', wish('kubelet')));
+    });
+
+    it(`by ${stepMs} ms changes no turn`, async () => {
+      const { id } = await permits.acquire('w1', wish('kubelet'));
+      await refused('w2', /\(w1\)/);
+      await permits.release('w1', id);
+      clock.step(stepMs);
+      await refused('w1', /w2 waits for its turn/);
+      await clock.advance(14_001);
+      assert.ok(await permits.acquire('w1', wish('kubelet')));
+    });
+
+    it(`by ${stepMs} ms leaves a failure its day to be told`, async () => {
+      const { id } = await permits.acquire('w1', wish('kubelet'));
+      await permits.release('w1', id);
+      clock.step(24 * stepMs);
+      await clock.advance(DAY_MS - 1);
+      assert.equal(await permits.stopsRollout('w1', 'kubelet'), true);
+      const again = await permits.acquire('w1', wish('kubelet'));
+      await permits.release('w1', again.id);
+      clock.step(24 * stepMs);
+      await clock.advance(DAY_MS + 1);
+      assert.equal(await permits.stopsRollout('w1', 'kubelet'), false);
+    });
+
+    it(`by ${stepMs} ms leaves agents their time to come back after a start of the server`, async () => {
+      const { id } = await permits.acquire('w1', wish('kubelet'));
+      await restart();
+      clock.step(stepMs);
+      assert.equal(permits.mayComeBack(id), true);
+      await clock.advance(TTL_MS + 60_001);
+      assert.equal(permits.mayComeBack(id), false);
+    });
+  }
+
+  it('back before a start of the server leaves a place its greatest age and no more', async () => {
+    await permits.acquire('w1', wish('kubelet'));
+    fleet[0] = row('w1', 'kubelet', 'applying');
+    clock.step(-24 * 3_600_000);
+    await restart();
+    await refused('w2', /\(w1\)/);
+    await clock.advance(MAX_AGE_MS);
+    assert.ok(await permits.acquire('w2', wish('kubelet')));
+  });
+});
+
 describe('a node that asks again and again', () => {
   it('gives way to one that waited while it had its place, as long as that one asks', async () => {
     const { id } = await permits.acquire('w1', wish('kubelet'));

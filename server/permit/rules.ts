@@ -8,7 +8,7 @@ export interface Situation {
   node: string;
   wish: Pick<PermitWish, 'components' | 'undo' | 'live'>;
   /** Permits of other nodes. */
-  others: readonly HeldPermit[];
+  others: readonly Pick<HeldPermit, 'node' | 'components'>[];
   /** Components of the whole fleet. */
   components: readonly FleetComponent[];
   kubeletShare: number;

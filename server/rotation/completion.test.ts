@@ -16,7 +16,6 @@ const both = { kubernetes: ['kubernetes new', 'kubernetes old'] };
 const onlyNew = { kubernetes: ['kubernetes new'] };
 const onlyOld = { kubernetes: ['kubernetes old'] };
 const tls = { members: ['m'] };
-const NOW_MS = 1_000_000_000;
 
 function wait(
   phase: CompletionInput['phase'],
@@ -28,7 +27,7 @@ function wait(
   const nodes = [
     ...new Map(components.map(({ node, online }) => [node, { name: node, online, surveyed: true }])).values(),
   ];
-  return waitingFor({ phase, nowMs: NOW_MS, roots, components, nodes: [...nodes, ...moreNodes] });
+  return waitingFor({ phase, roots, components, nodes: [...nodes, ...moreNodes] });
 }
 
 /** All that call an API server, a kubelet or an etcd. */
@@ -184,27 +183,27 @@ describe('the phase reissue', () => {
       'waits while a component that was not restarted may show its old certificate to others',
       ['w1: kubelet may show the old certificate where it calls for 30 s more'],
       'reissue',
-      [['w1', 'kubelet', { issuers: issued, liveAtMs: NOW_MS - 300_000 }]],
+      [['w1', 'kubelet', { issuers: issued, liveAgoMs: 300_000 }]],
     ],
     [
       'is complete once it has read its files again',
       [],
       'reissue',
-      [['w1', 'kubelet', { issuers: issued, liveAtMs: NOW_MS - 330_000 }]],
+      [['w1', 'kubelet', { issuers: issued, liveAgoMs: 330_000 }]],
     ],
     ...CALLERS.map(
       (component): Row => [
         `waits for the calls of ${component}, which shows its client certificate by client-go`,
         [`n1: ${component} may show the old certificate where it calls for 330 s more`],
         'reissue',
-        [['n1', component, { liveAtMs: NOW_MS }]],
+        [['n1', component, { liveAgoMs: 0 }]],
       ],
     ),
     [
       'waits for no etcd, which reads its files at each handshake',
       [],
       'reissue',
-      [['e1', 'etcd', { etcd: tls, liveAtMs: NOW_MS }]],
+      [['e1', 'etcd', { etcd: tls, liveAgoMs: 0 }]],
       [etcd],
     ],
     [

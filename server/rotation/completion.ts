@@ -16,7 +16,6 @@ export interface ChangingRoot {
 
 /** What is looked at. */
 export interface CompletionInput {
-  nowMs: number;
   phase: 'trust' | 'reissue' | 'drop';
   roots: readonly ChangingRoot[];
   components: readonly FleetComponent[];
@@ -77,11 +76,7 @@ export function waitingFor(input: CompletionInput): string[] {
  * What must not be given up with the new CA yet, a sentence each by node: certificates of it that are in use, or may be shown still. The
  * agents' own certificates for checks do not count: nobody else reads them. Empty when nothing is in the way.
  */
-export function heldByNew({
-  nowMs,
-  roots,
-  components,
-}: Pick<CompletionInput, 'nowMs' | 'roots' | 'components'>): string[] {
+export function heldByNew({ roots, components }: Pick<CompletionInput, 'roots' | 'components'>): string[] {
   return components.flatMap((row) => {
     const own = roots.filter((root) => uses(row, root.authority, components));
     const held = own.flatMap(({ authority, newPin }) =>
@@ -91,7 +86,7 @@ export function heldByNew({
         return issuerPin === newPin ? [`${word} comes from the new ${authority} CA`] : [];
       }),
     );
-    const shown = own.length === 0 ? [] : showsOld(row, nowMs);
+    const shown = own.length === 0 ? [] : showsOld(row);
     const changing = own.length > 0 && (row.state === 'applying' || row.state === 'verifying') ? unsteady(row) : [];
     return [...held, ...shown, ...changing].map((sentence) => `${row.node}: ${sentence}`);
   });
@@ -103,7 +98,7 @@ export function shortened(sentences: readonly string[]): string[] {
   return rest > 0 ? [...sentences.slice(0, MOST_SENTENCES), `and ${rest} more`] : [...sentences];
 }
 
-function ofComponent(row: FleetComponent, { phase, roots, components, nowMs }: CompletionInput): string[] {
+function ofComponent(row: FleetComponent, { phase, roots, components }: CompletionInput): string[] {
   const { component, status } = row;
   const own = roots.filter((root) => uses(row, root.authority, components));
   switch (phase) {
@@ -113,7 +108,7 @@ function ofComponent(row: FleetComponent, { phase, roots, components, nowMs }: C
       return [...sentences, ...(missing.length > 0 ? unverified(row) : unsteady(row))]; // why it does not yet
     }
     case 'reissue':
-      return [...own.flatMap((root) => foreignCertificates(row, root)), ...unverified(row), ...showsOld(row, nowMs)];
+      return [...own.flatMap((root) => foreignCertificates(row, root)), ...unverified(row), ...showsOld(row)];
     case 'drop': {
       const holding = own.filter((root) => trustedPins(status, root).some((pin) => root.retiredPins.includes(pin)));
       const sentences = holding.map((root) => `${component} trusts the retired ${root.authority} CA still`);
@@ -160,8 +155,8 @@ function unverified(row: FleetComponent): string[] {
  * What a process shows to those that it calls no handshake of ours can see. client-go looks at its files at a dial and every five
  * minutes, and then ends the connections of the old certificate (kubernetes@a493c8da9, CertCallbackRefreshDuration).
  */
-function showsOld({ component, liveAtMs }: FleetComponent, nowMs: number): string[] {
-  const leftMs = (liveAtMs ?? Number.NEGATIVE_INFINITY) + SHOWN_MS - nowMs;
+function showsOld({ component, liveAgoMs }: FleetComponent): string[] {
+  const leftMs = SHOWN_MS - (liveAgoMs ?? Number.POSITIVE_INFINITY);
   if (!CALLERS.has(component) || leftMs <= 0) return [];
   return [`${component} may show the old certificate where it calls for ${Math.ceil(leftMs / 1000)} s more`];
 }

@@ -180,13 +180,13 @@ export interface ReportedRow {
   /** Pins of issuers by profile. */
   issuers?: Partial<Record<Profile, string>>;
   etcd?: MessageInitShape<typeof EtcdMembershipSchema>;
-  /** When it took new files up without a restart. */
-  liveAtMs?: number;
+  /** How long ago it took new files up without a restart, milliseconds. */
+  liveAgoMs?: number;
 }
 
 /** A row of the fleet. */
 export function reported(node: string, component: Component, row: ReportedRow = {}): FleetComponent {
-  const { state = 'verified', online = true, reason = '', trust = {}, issuers = {}, etcd, liveAtMs } = row;
+  const { state = 'verified', online = true, reason = '', trust = {}, issuers = {}, etcd, liveAgoMs } = row;
   const status = create(ComponentStatusSchema, {
     component: componentWords.toNumber(component),
     state: componentStates.toNumber(state),
@@ -201,5 +201,5 @@ export function reported(node: string, component: Component, row: ReportedRow = 
     ),
     ...(etcd === undefined ? {} : { etcd }),
   });
-  return { node, component, state, online, liveAtMs, status };
+  return { node, component, state, online, liveAgoMs, status };
 }

@@ -101,7 +101,6 @@ export function createRotation(deps: RotationDeps): Rotation {
       record,
       waitingFor: waitingFor({
         phase,
-        nowMs: clock.nowMs(),
         roots: rootsOf(record),
         components: deps.components(),
         nodes: nodes.map(({ name }) => ({
@@ -206,7 +205,7 @@ export function createRotation(deps: RotationDeps): Rotation {
           return view();
         }
         const components = deps.components();
-        const held = (await cameBack()) ? heldByNew({ nowMs: clock.nowMs(), roots: rootsOf(before), components }) : [];
+        const held = (await cameBack()) ? heldByNew({ roots: rootsOf(before), components }) : [];
         if (held.length > 0) throw notComplete('the new CA cannot be given up yet', held);
         const message = `the change of roots of ${names} is taken back: nodes stop trusting the new CA`;
         await put(record, { kind: 'authority.rotation-aborted', message }, by);

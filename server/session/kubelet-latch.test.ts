@@ -92,6 +92,18 @@ describe('verification of kubelets', () => {
     assert.equal(await after({ cp1: 'verified', w1: 'pending' }, { nodes: late }), 'AWAIT_KUBELETS');
   });
 
+  for (const stepMs of [24 * 60 * MINUTE_MS, -24 * 60 * MINUTE_MS]) {
+    it(`waits that half an hour when the wall clock is set by ${stepMs} ms`, async (test) => {
+      const { clock, after } = await begin(test, 3);
+      assert.equal(await after({ cp1: 'verified', w1: 'pending' }), 'AWAIT_KUBELETS');
+      clock.step(stepMs);
+      await clock.advance(29 * MINUTE_MS);
+      assert.equal(await after({ cp1: 'verified', w1: 'pending' }), 'AWAIT_KUBELETS');
+      await clock.advance(MINUTE_MS);
+      assert.equal(await after({ cp1: 'verified', w1: 'pending' }), 'UNSPECIFIED');
+    });
+  }
+
   it('counts that half an hour from when the first node is changed, however long all were observed', async (test) => {
     const { clock, after } = await begin(test, 2);
     const observing = { nodes: ['cp1', 'w1'].map((name) => ({ name, enrolledAtMs: 0, mode: 'observe' as const })) };

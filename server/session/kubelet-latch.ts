@@ -5,6 +5,7 @@
  */
 import type { ComponentState } from '../../common/names/names.ts';
 import type { Clock } from '../../common/time/clock.ts';
+import { SavedTimes } from '../../common/time/saved-times.ts';
 import { KubeletVerification } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { recordEvent } from '../events/record-event.ts';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
@@ -54,16 +55,18 @@ export interface KubeletLatchDeps {
 /** Reads what was decided before. */
 export async function loadKubeletLatch({ store, clock, mode, nodes }: KubeletLatchDeps): Promise<KubeletLatch> {
   const { rows } = await store.listEvents({ kind: KIND }, { size: 1, after: undefined });
-  let idleAtMs = clock.nowMs(); // when it started, or when every agent merely observed last
+  let idleMs = clock.monotonicMs(); // when it started, or when every agent merely observed last
+  const enrolled = new SavedTimes(clock);
   let decided = rows.length > 0;
   let awaited = false;
 
   /** Whoever waits for what may never come does not wait for ever. */
   function waits(fleet: FleetOfKubelets): boolean {
     if (nodes === undefined || !fleet.kubeletsCanComeFirst) return false;
-    if (fleet.nodes.every(({ mode }) => mode !== 'enforce')) idleAtMs = clock.nowMs();
-    const sinceMs = Math.max(idleAtMs, ...fleet.nodes.map(({ enrolledAtMs }) => enrolledAtMs));
-    if (Math.abs(clock.nowMs() - sinceMs) >= LONGEST_WAIT_MS) return false;
+    const nowMs = clock.monotonicMs();
+    if (fleet.nodes.every(({ mode }) => mode !== 'enforce')) idleMs = nowMs;
+    const ages = fleet.nodes.map(({ name, enrolledAtMs }) => enrolled.ageMs(name, enrolledAtMs));
+    if (Math.min(nowMs - idleMs, ...ages) >= LONGEST_WAIT_MS) return false;
     return fleet.nodes.length < nodes || isAnyComing(fleet);
   }
 

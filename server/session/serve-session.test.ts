@@ -209,6 +209,31 @@ describe('session', () => {
     assert.deepEqual(await kinds('component'), ['component.verified']);
   });
 
+  for (const stepMs of [3_600_000, -3_600_000]) {
+    it(`writes a failure again after half a minute, and when it was heard of each minute, whatever the wall clock: ${stepMs} ms`, async (test) => {
+      const { clock, store, connect, kinds } = await begin(test);
+      const agent = connect('w1');
+      await agent.hello();
+      const value = { component: Component.KUBELET, cause: 'expired', fault: 'own', line: 'x509' };
+      const observe = () => agent.say({ case: 'observation', value });
+      const seenMs = async () => (await store.getNode('w1'))?.lastSeenAtMs;
+      const helloMs = await seenMs();
+      await observe();
+      clock.step(stepMs);
+      await clock.advance(29_999);
+      await observe();
+      assert.deepEqual(await kinds('tls'), ['tls.observed']);
+      await clock.advance(1);
+      await observe();
+      assert.deepEqual(await kinds('tls'), ['tls.observed', 'tls.observed']);
+      await agent.say({ case: 'heartbeat', value: {} });
+      assert.equal(await seenMs(), helloMs);
+      await clock.advance(30_000);
+      await agent.say({ case: 'heartbeat', value: {} });
+      assert.equal(await seenMs(), clock.nowMs());
+    });
+  }
+
   it('keeps an inventory, cut to what a node can have', async (test) => {
     const { store, connect } = await begin(test);
     const agent = connect('w1');

@@ -64,21 +64,22 @@ export async function serveSession(
 
 async function takeAll(stream: AgentStream, session: Session, address: string, deps: ServeSessionDeps): Promise<void> {
   const seen = new Map<string, number>();
-  let storedAtMs = 0;
+  let storedMs = 0;
   for await (const { message } of stream) {
     if (session.ended.aborted) return;
     session.heardAtMs = deps.clock.nowMs();
+    session.heardMonotonicMs = deps.clock.monotonicMs();
     if (message.case === 'hello') {
       await takeHello(message.value, session, address, deps);
-      storedAtMs = session.heardAtMs;
+      storedMs = session.heardMonotonicMs;
     } else if (!session.ready) {
       throw new AppError('invalid-request', 'a session begins with a hello');
     } else if (message.case === 'heartbeat') {
       session.skewMs = skewOf(message.value.nodeTime, session.heardAtMs);
       await deps.permits.renew(session.node.name, message.value.permitId);
-      if (session.heardAtMs - storedAtMs >= STORE_SEEN_MS) {
+      if (session.heardMonotonicMs - storedMs >= STORE_SEEN_MS) {
         await storeSeen(session, deps);
-        storedAtMs = session.heardAtMs;
+        storedMs = session.heardMonotonicMs;
       }
     } else {
       await takeOther(message, session, seen, deps);
@@ -110,7 +111,7 @@ async function takeOther(
       await deps.sessions.pushSettings();
       return deps.rotation.check();
     case 'observation':
-      if (!isNew(message.value, session.heardAtMs, seen)) return;
+      if (!isNew(message.value, session.heardMonotonicMs, seen)) return;
       await takeObservation(name, message.value, deps);
       return deps.sessions.pushSettings();
     case 'survey':

@@ -1,8 +1,21 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
+import { timestampMs } from '@bufbuild/protobuf/wkt';
 import { PeerQuestionSchema } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { begin } from './session-for-tests.ts';
+
+it('tells agents a time that goes on whatever is done to the wall clock, by which peers are asked too', async (test) => {
+  const { clock, sessions, connect } = await begin(test);
+  const startMs = clock.nowMs();
+  clock.step(-3_600_000);
+  await clock.advance(1000);
+  const agent = connect('w1');
+  await agent.hello();
+  const told = agent.settings().at(-1)?.serverTime;
+  assert.equal(told && timestampMs(told), startMs + 1000);
+  assert.equal(sessions.serverMs(), startMs + 1000);
+});
 
 describe('questions to peers', () => {
   it('come back with the answer, whatever else the agent says', async (test) => {

@@ -4,7 +4,7 @@ import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { AppError } from '../../common/errors/app-error.ts';
 import type { ServerStream } from '../../common/rpc/handlers.ts';
-import type { Clock } from '../../common/time/clock.ts';
+import { type Clock, steadyTime } from '../../common/time/clock.ts';
 import {
   type PeerAnswer,
   type PeerQuestion,
@@ -35,8 +35,10 @@ export interface Session {
   readonly node: NodeRecord;
   /** Fires with the reason when the server ends it. */
   readonly ended: AbortSignal;
-  /** When the agent said something last. */
+  /** When the agent said something last, milliseconds since the epoch, for people. */
   heardAtMs: number;
+  /** The same by the monotonic clock. */
+  heardMonotonicMs: number;
   /** Clock of the node less ours. */
   skewMs: number | undefined;
   /** False until its hello was taken up: before, it gets no settings. */
@@ -56,12 +58,17 @@ interface Live extends Session {
 /** The registry. */
 export class Sessions {
   readonly #deps: SessionsDeps;
+  /** The time that agents are told: they compare it with their own. */
+  readonly serverMs: () => number;
   readonly #live = new Map<string, Live>();
+  /** When nodes were heard of last whose session is over, by the monotonic clock. */
+  readonly #heardMs = new Map<string, number>();
   #lastPush: Promise<void> = Promise.resolve();
   #nextPush: Promise<void> | undefined;
 
   constructor(deps: SessionsDeps) {
     this.#deps = deps;
+    this.serverMs = steadyTime(deps.clock);
   }
 
   /** Begins a session, and ends the one that the node has. */
@@ -76,6 +83,7 @@ export class Sessions {
       end,
       ended: end.signal,
       heardAtMs: nowMs,
+      heardMonotonicMs: this.#deps.clock.monotonicMs(),
       skewMs: undefined,
       ready: false,
       surveyed: undefined,
@@ -92,6 +100,7 @@ export class Sessions {
     const live = this.#live.get(session.node.name);
     if (live !== session) return; // a newer one took its place
     this.#live.delete(session.node.name);
+    this.#heardMs.set(session.node.name, session.heardMonotonicMs);
     for (const question of live.questions.values()) question.reject(wentAway(live.node.name));
   }
 
@@ -111,6 +120,11 @@ export class Sessions {
   /** The session of a node. */
   get(node: string): Session | undefined {
     return this.#live.get(node);
+  }
+
+  /** When the node was heard of last since the start, by the monotonic clock; undefined when it was not. */
+  heardMs(node: string): number | undefined {
+    return this.#live.get(node)?.heardMonotonicMs ?? this.#heardMs.get(node);
   }
 
   /** True when the node has a session. */
@@ -136,7 +150,7 @@ export class Sessions {
   }
 
   async #push(): Promise<void> {
-    const { store, fleet, latch, config, clock } = this.#deps;
+    const { store, fleet, latch, config } = this.#deps;
     const components = fleet.components((node) => this.isOnline(node));
     const rollout = await store.getRollout();
     const trust = this.#deps.trust();
@@ -159,7 +173,7 @@ export class Sessions {
       if (text === live.sent) continue;
       live.sent = text;
       live.generation++;
-      const value = { ...settings, generation: live.generation, serverTime: timestampFromMs(clock.nowMs()) };
+      const value = { ...settings, generation: live.generation, serverTime: timestampFromMs(this.serverMs()) };
       send(live, { message: { case: 'settings', value } });
     }
   }

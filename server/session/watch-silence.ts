@@ -1,6 +1,7 @@
 /** A missing report is a report: nodes that should have been heard of and were not. */
 import { AppError } from '../../common/errors/app-error.ts';
 import type { Clock } from '../../common/time/clock.ts';
+import { SavedTimes } from '../../common/time/saved-times.ts';
 import { recordEvent } from '../events/record-event.ts';
 import type { Store } from '../store/store.ts';
 import type { Sessions } from './sessions.ts';
@@ -17,7 +18,7 @@ export interface Presence {
 export interface PresenceDeps {
   store: Store;
   clock: Clock;
-  sessions: Pick<Sessions, 'get' | 'end'>;
+  sessions: Pick<Sessions, 'heardMs' | 'end'>;
   heartbeatMs: number;
 }
 
@@ -25,7 +26,8 @@ const MISSED_HEARTBEATS = 3;
 
 /** Makes the watch; before it was told anything, the last event of a node says whether it was there. */
 export function createPresence({ store, clock, sessions, heartbeatMs }: PresenceDeps): Presence {
-  const startedAtMs = clock.nowMs(); // nodes get their time to come back after a restart of the server
+  const startedMs = clock.monotonicMs(); // nodes get their time to come back after a restart of the server
+  const seen = new SavedTimes(clock);
   const patienceMs = MISSED_HEARTBEATS * heartbeatMs;
 
   async function lastKind(node: string): Promise<string> {
@@ -41,10 +43,10 @@ export function createPresence({ store, clock, sessions, heartbeatMs }: Presence
     },
 
     async look() {
-      const nowMs = clock.nowMs();
+      const nowMs = clock.monotonicMs();
       for (const node of await store.listNodes()) {
-        const heardAtMs = Math.max(sessions.get(node.name)?.heardAtMs ?? node.lastSeenAtMs, startedAtMs);
-        if (node.revoked || nowMs - heardAtMs <= patienceMs) continue;
+        const heardMs = sessions.heardMs(node.name) ?? nowMs - seen.ageMs(node.name, node.lastSeenAtMs);
+        if (node.revoked || nowMs - Math.max(heardMs, startedMs) <= patienceMs) continue;
         sessions.end(node.name, new AppError('deadline', 'no heartbeat came'));
         if ((await lastKind(node.name)) === 'node.offline') continue;
         const message = `${node.name} was not heard of since ${new Date(node.lastSeenAtMs).toISOString()}`;

@@ -148,6 +148,7 @@ describe('verification of a real etcd', { timeout: 120_000 }, () => {
     let nowMs = 0;
     const clock = {
       nowMs: () => nowMs,
+      monotonicMs: () => nowMs,
       sleep: async (ms: number) => {
         nowMs += ms;
       },

@@ -10,10 +10,11 @@ import { type Clients, failureOf, startTestServer, type TestServer } from './ser
 const TTL_MS = 30_000;
 const MAX_AGE_MS = 300_000;
 const KUBELET = { components: [Component.KUBELET], reason: 'new certificates' };
-/** The real time, which the tests set forward; sleeps are as long as ever. */
+/** The real time, of which the tests let more pass; sleeps are as long as ever. */
 const clock: Clock & { aheadMs: number } = {
   aheadMs: 0,
   nowMs: () => systemClock.nowMs() + clock.aheadMs,
+  monotonicMs: () => systemClock.monotonicMs() + clock.aheadMs,
   sleep: (ms, signal) => systemClock.sleep(ms, signal),
 };
 let server: TestServer;

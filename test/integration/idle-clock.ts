@@ -27,6 +27,7 @@ const QUIET_TURNS = 6;
  */
 export class IdleClock implements Clock {
   #nowMs: number;
+  readonly #startedAtMs: number;
   readonly #sleepers = new Sleepers();
   /** Real milliseconds that a second takes at least, for what waits by real timers: gRPC's own pause between two dials. */
   secondTakesMs = 0;
@@ -34,10 +35,15 @@ export class IdleClock implements Clock {
   /** @param startMs in the past by more than the test will take: TLS stacks compare certificates with the real time */
   constructor(startMs: number) {
     this.#nowMs = startMs;
+    this.#startedAtMs = startMs;
   }
 
   nowMs(): number {
     return this.#nowMs;
+  }
+
+  monotonicMs(): number {
+    return this.#nowMs - this.#startedAtMs;
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
@@ -49,6 +55,7 @@ export class IdleClock implements Clock {
     const machine: MachineClock = {
       aheadMs,
       nowMs: () => this.#nowMs + machine.aheadMs,
+      monotonicMs: () => this.monotonicMs(),
       sleep: (ms, signal) => this.sleep(ms, signal),
     };
     return machine;

@@ -330,7 +330,7 @@ export declare type Settings = Message<"kubemtls.v1.Settings"> & {
   heartbeatInterval?: Duration | undefined;
 
   /**
-   * The server's clock.
+   * The server's clock as of its start, going on by a monotonic clock since: times of peer questions are by it.
    *
    * @generated from field: google.protobuf.Timestamp server_time = 3;
    */

@@ -83,15 +83,15 @@ export const serverMutants: readonly Mutant[] = [
   {
     id: 'M4',
     file: 'server/permit/coordinator.ts',
-    find: '!holds && clock.nowMs() - grant.grantedAtMs > LATELY_MS',
-    replace: 'clock.nowMs() - grant.grantedAtMs > LATELY_MS',
+    find: '!holds && grants.ageMs({ node, sinceMs: grant.grantedAtMs }) > LATELY_MS',
+    replace: 'grants.ageMs({ node, sinceMs: grant.grantedAtMs }) > LATELY_MS',
     tests: PERMITS,
   },
   {
     id: 'M5',
     file: 'server/permit/coordinator.ts',
-    find: 'own?.id === permitId && own.expiresAtMs > clock.nowMs() && own.components.includes(component)',
-    replace: 'own?.id === permitId && own.components.includes(component)',
+    find: 'own === undefined || own.id !== permitId || !isGood(own)',
+    replace: 'own === undefined || own.id !== permitId',
     tests: PERMITS,
   },
   {

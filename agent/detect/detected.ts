@@ -158,6 +158,8 @@ export interface DetectedManager extends DetectedBase {
   effectiveFlags: ReadonlyMap<string, readonly string[]>;
   /** The kubeconfigs named by --kubeconfig, --authentication-kubeconfig, --authorization-kubeconfig and the scheduler's --config, each once. */
   kubeconfigs: readonly SourceFile[];
+  /** The KubeSchedulerConfiguration named by a scheduler's --config. */
+  config?: SourceFile;
 }
 
 /** A kube-proxy with a kubeconfig of its own. */
@@ -167,6 +169,8 @@ export interface DetectedProxy extends DetectedBase {
   effectiveFlags: ReadonlyMap<string, readonly string[]>;
   /** Named by --kubeconfig or by clientConnection.kubeconfig of --config. */
   kubeconfig: SourceFile;
+  /** The KubeProxyConfiguration named by --config. */
+  config?: SourceFile;
 }
 
 /** The kubeconfig files of administrators. */

@@ -75,6 +75,30 @@ export function etcdFileSettings(file: SourceFile): Map<string, EtcdSetting> {
   return settings;
 }
 
+/**
+ * What stands at the top of the file by the name of its flag, though etcd reads it in a section only: a sentence for each.
+ *
+ * @throws NotUnderstood when it is no YAML mapping
+ */
+export function passedOver(file: SourceFile): string[] {
+  return parseYamlFile(file).top.items.flatMap(({ key }) => {
+    const name = isScalar(key) ? String(key.value) : '';
+    const place = placeOf(name);
+    return place === undefined
+      ? []
+      : [`${name} at the top of ${file.path} counts for nothing: etcd reads ${place.key} of ${place.section}`];
+  });
+}
+
+/** Section and key of the setting that a flag of this name gives. */
+function placeOf(flag: string): { section: string; key: string } | undefined {
+  for (const [section, flags] of Object.entries(sections)) {
+    const key = Object.keys(flags).find((each) => flags[each] === flag);
+    if (key !== undefined) return { section, key };
+  }
+  return undefined;
+}
+
 function nameOf(file: SourceFile, yaml: YamlFile, key: unknown, known: ReadonlySet<string>): string {
   const name = isScalar(key) ? String(key.value) : '';
   const lower = name.toLowerCase();

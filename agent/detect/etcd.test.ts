@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { EtcdSetting } from './detected.ts';
 import { detectEtcd, etcdVariable } from './etcd.ts';
+import { passedOver } from './etcd-config.ts';
 import { FakeNode, type FakeUnit } from './fake-node.ts';
 import { NotUnderstood } from './not-understood.ts';
 
@@ -173,6 +174,18 @@ peer-transport-security:
       assert.equal(found.configFile.text, CONFIG);
     });
   }
+  it('tells what stands at the top of a configuration file though etcd reads it in a section only', async () => {
+    const text =
+      'name: a\ntrusted-ca-file: /ca\npeer-client-cert-auth: true\npeer-transport-security: {cert-file: /c}\n';
+    await node.write('/etc/etcd.yml', text);
+    const { configFile } = await detect({ text: '[Service]\nExecStart=/usr/bin/etcd --config-file=/etc/etcd.yml\n' });
+    assert.ok(configFile !== undefined);
+    const top = `at the top of ${configFile.path} counts for nothing: etcd reads`;
+    assert.deepEqual(passedOver(configFile), [
+      `trusted-ca-file ${top} trusted-ca-file of client-transport-security`,
+      `peer-client-cert-auth ${top} client-cert-auth of peer-transport-security`,
+    ]);
+  });
   for (const [name, text, line] of [
     ['no mapping', '- a\n', 1],
     ['a section that is no mapping', 'name: a\nclient-transport-security: [a]\n', 2],

@@ -42,5 +42,6 @@ export async function detectProxy(deps: ProcessDeps, signal: AbortSignal): Promi
     flags,
     effectiveFlags: flagValues(parseFlags(process.effectiveCommand, proxyDialect, effectivePlaceOf(process))),
     kubeconfig,
+    ...(config === undefined ? {} : { config }),
   };
 }

@@ -27,7 +27,11 @@ export async function detectManager(
   const process = await loadProcess(deps, component, signal);
   if (process === undefined) return undefined;
   const flags = flagValues(parseFlags(process.command, apiserverDialect, placeOf(process)));
-  const kubeconfigs = await readKubeconfigs(component, deps, process, flags);
+  const config =
+    component === 'kube-scheduler'
+      ? await readNamedFile(deps.layout, process, '--config', lastFlag(flags, 'config') ?? '')
+      : undefined;
+  const kubeconfigs = await readKubeconfigs(component, deps, process, flags, config);
   refuseHiddenPaths(process, [
     ...certificateSettings[component].map((name) => ({ by: `--${name}`, path: lastFlag(flags, name) ?? '' })),
     { by: '--cert-dir', path: defaultPair(component, flags)?.path ?? '', mayBeMade: true },
@@ -39,6 +43,7 @@ export async function detectManager(
     flags,
     effectiveFlags: flagValues(parseFlags(process.effectiveCommand, apiserverDialect, effectivePlaceOf(process))),
     kubeconfigs,
+    ...(config === undefined ? {} : { config }),
   };
 }
 
@@ -47,13 +52,10 @@ async function readKubeconfigs(
   { layout }: ProcessDeps,
   process: DetectedUnit | DetectedPod,
   flags: Flags,
+  config: SourceFile | undefined,
 ): Promise<SourceFile[]> {
   const named = kubeconfigFlags.map((flag) => ({ by: `--${flag}`, path: lastFlag(flags, flag) ?? '' }));
   let own = named[0]?.path ?? '';
-  const config =
-    component === 'kube-scheduler'
-      ? await readNamedFile(layout, process, '--config', lastFlag(flags, 'config') ?? '')
-      : undefined;
   if (config !== undefined) {
     // with --config the scheduler takes no notice of --kubeconfig
     own = configuredKubeconfig(config, 'KubeSchedulerConfiguration');

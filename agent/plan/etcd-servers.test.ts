@@ -110,6 +110,7 @@ describe('an etcd that turns to TLS', () => {
         (plan) => {
           assert.deepEqual(groupsOf(plan), [['kube-apiserver']]);
           assert.ok(plan.problems[0]?.message.includes(` ${shown} for etcd`), JSON.stringify(plan.problems));
+          assert.match(plan.problems[0]?.message ?? '', /take it out of there if --etcd-servers names it too/);
         },
         { more: ` '--etcd-servers-overrides=${written.replace(' ', "' '")}'` },
       ));

@@ -26,6 +26,14 @@ export type EtcdAccess =
   /** It cannot be done. */
   | { kind: 'blocked'; usesLocal: boolean; message: string };
 
+/** URLs by which the API server may reach the local member, and that stay as they are. */
+export interface UnclearServers {
+  /** In --etcd-servers: what would change, if it were known to be this member. */
+  servers: string[];
+  /** In --etcd-servers-overrides, which never changes. */
+  overrides: string[];
+}
+
 /** Flags of an API server by name. */
 type Flags = DetectedApiserver['flags'];
 
@@ -76,16 +84,16 @@ export function unclearServers(
   { flags, effectiveFlags }: DetectedApiserver,
   local: LocalEtcd,
   input: Pick<PlanInput, 'etcdCluster' | 'settings'>,
-): string[] {
+): UnclearServers {
   const { is, mayBe } = localMember(local.detected, input);
   const isBare = (url: string) =>
     !speaksTls(url, effectiveFlags) || lastFlag(effectiveFlags, 'etcd-certfile') === undefined;
   // in force: what is https already never goes back
   const named = listFlag(effectiveFlags, 'etcd-servers');
-  return [
-    ...named.filter((url) => isBare(url) && !is(url) && mayBe(url)),
-    ...overrideUrls(flags).filter((url) => isBare(url) && (is(url) || mayBe(url))),
-  ];
+  return {
+    servers: named.filter((url) => isBare(url) && !is(url) && mayBe(url)),
+    overrides: overrideUrls(flags).filter((url) => isBare(url) && (is(url) || mayBe(url))),
+  };
 }
 
 /** API servers that know no etcd but this member, where kubelet runs both. */

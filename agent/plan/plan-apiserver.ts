@@ -7,7 +7,7 @@ import { componentFolder, currentFile } from '../layout.ts';
 import type { BundleFile } from './change.ts';
 import { changedFlags, editCommand } from './command-edits.ts';
 import { completeChange } from './complete-change.ts';
-import { type EtcdAccess, etcdAccess, type LocalEtcd, unclearServers } from './etcd-servers.ts';
+import { type EtcdAccess, etcdAccess, type LocalEtcd, type UnclearServers, unclearServers } from './etcd-servers.ts';
 import { allowFrontProxy, frontProxyName } from './front-proxy-names.ts';
 import { apiserverServedPath, guardKubeletRoots, guardServing } from './guard-serving.ts';
 import { guardTrust, rootIdentity, rootsIn, rootsOf, unreadableRoots } from './guard-trust.ts';
@@ -28,7 +28,7 @@ export interface ApiserverWish extends Wish {
   /** True when it uses the local etcd and its flags for that change: then the two change together. */
   followsEtcd: boolean;
   /** URLs by which it may reach the local etcd, and that stay as they are: they would not survive that etcd turns to TLS. */
-  unclearServers: string[];
+  unclearServers: UnclearServers;
 }
 
 /** Headers in which the API server tells aggregated API servers who calls (kubeadm's values). */
@@ -84,7 +84,7 @@ export function planApiserver(
       ...guards(apiserver, [...edits.keys()], input),
     ],
     followsEtcd: access.usesLocal && (access.kind === 'blocked' || changed.some((name) => name.startsWith('etcd-'))),
-    unclearServers: etcd === undefined ? [] : unclearServers(apiserver, etcd, input),
+    unclearServers: etcd === undefined ? { servers: [], overrides: [] } : unclearServers(apiserver, etcd, input),
   };
 }
 

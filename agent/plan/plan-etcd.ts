@@ -1,5 +1,6 @@
 /** What an etcd member should look like. */
 import type { DetectedEtcd } from '../detect/detected.ts';
+import { passedOver } from '../detect/etcd-config.ts';
 import type { ServedPath } from '../detect/served-paths.ts';
 import { componentFolder, currentFile } from '../layout.ts';
 import type { MemberUpdate } from './change.ts';
@@ -114,7 +115,7 @@ function wishOf(
   input: PlanInput,
 ): Pick<
   EtcdWish,
-  'detected' | 'bundles' | 'files' | 'restartMark' | 'reloads' | 'dependants' | 'summary' | 'problems'
+  'detected' | 'bundles' | 'files' | 'restartMark' | 'reloads' | 'dependants' | 'summary' | 'notes' | 'problems'
 > {
   const { layout } = input;
   const path = etcd.process.kind === 'unit' ? (etcd.process.files[0]?.path ?? '') : etcd.process.manifest.path;
@@ -133,6 +134,7 @@ function wishOf(
     summary: [...settings].flatMap(([name, value]) =>
       effectiveSetting(etcd, name) === value ? [] : [`${name}=${value}`],
     ),
+    notes: etcd.configFile === undefined ? [] : passedOver(etcd.configFile),
     problems: [
       ...problems,
       ...guardUrls(etcd),

@@ -76,8 +76,9 @@ function couple(
 ): boolean {
   if (etcd?.change === undefined || !etcd.wish.turns) return false;
   if (apiserverBlocked) etcd.problems.push(waitsFor('etcd', 'kube-apiserver'));
-  const unclear = apiserver?.wish.unclearServers ?? [];
-  if (unclear.length > 0) etcd.problems.push(unclearProblem(unclear));
+  const { servers, overrides } = apiserver?.wish.unclearServers ?? { servers: [], overrides: [] };
+  if (servers.length > 0) etcd.problems.push(unclearProblem(servers, 'servers'));
+  if (overrides.length > 0) etcd.problems.push(unclearProblem(overrides, 'overrides'));
   if (apiserver?.change === undefined || !apiserver.wish.followsEtcd) return false;
   if (etcd.problems.length + apiserver.problems.length > 0) {
     if (etcd.problems.length === 0) etcd.problems.push(waitsFor('etcd', 'kube-apiserver'));
@@ -121,11 +122,19 @@ function waitsFor(component: Component, other: Component): Problem {
   return { component, message: `it changes together with ${other}, which is held up: solve that first` };
 }
 
-function unclearProblem(urls: readonly string[]): Problem {
+/** What to do about each list: only --etcd-servers changes together with etcd. */
+const adviceFor = {
+  servers:
+    ': name it by an address of this node or by localhost, so that the two change together, or another member by an address that the etcd cluster lists',
+  overrides:
+    ', and --etcd-servers-overrides does not change with it: take it out of there if --etcd-servers names it too, or name another member by an address that the etcd cluster lists',
+} as const;
+
+function unclearProblem(urls: readonly string[], list: keyof typeof adviceFor): Problem {
   const without = urls.every((url) => /^https:/i.test(url)) ? 'a certificate' : 'TLS';
   return {
     component: 'etcd',
-    message: `kube-apiserver names ${urls.join(', ')} for etcd without ${without}, which may be this member: name it by an address of this node or by localhost, so that the two change together, or another member by an address that the etcd cluster lists`,
+    message: `kube-apiserver names ${urls.join(', ')} for etcd without ${without}, which may be this member${adviceFor[list]}`,
   };
 }
 

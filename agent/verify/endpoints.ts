@@ -75,7 +75,7 @@ export function kubeletSetting(detected: DetectedKubelet, key: string): string |
     a.path < b.path ? -1 : 1,
   );
   const files = config === undefined ? dropIns : [config, ...dropIns];
-  return files.map(({ text }) => textOf(foreignYamlValue(text), key)).findLast((value) => value !== undefined);
+  return files.map(({ text }) => configSetting(text, key)).findLast((value) => value !== undefined);
 }
 
 /**
@@ -144,7 +144,9 @@ function withoutBrackets(host: string): string {
   return host.replace(/^\[|\]$/g, '');
 }
 
-function textOf(config: unknown, key: string): string | undefined {
+/** What a configuration file, as YAML, says at its top; undefined for nothing, and for what is no plain value. */
+export function configSetting(text: string, key: string): string | undefined {
+  const config: unknown = foreignYamlValue(text);
   if (typeof config !== 'object' || config === null) return undefined;
   const value: unknown = Reflect.get(config, key);
   return ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : undefined;

@@ -1,5 +1,5 @@
 /** kube-mtls-server: the CA server of a fleet. Only this file ends the process. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { AppError, messageOf } from '../common/errors/app-error.ts';
 import { createLog, type Log } from '../common/log/log.ts';
 import { runChecked, runCommand } from '../common/run/command.ts';
@@ -7,6 +7,7 @@ import { stopSignal } from '../common/run/run-tasks.ts';
 import { systemClock } from '../common/time/clock.ts';
 import { version } from '../common/version.ts';
 import { readPassphrase } from './authority/passphrase.ts';
+import { countArgument } from './cli/count-argument.ts';
 import { loadServerConfig } from './config/server-config.ts';
 import { serverLayoutBelow } from './config/server-layout.ts';
 import { init } from './init/init.ts';
@@ -18,11 +19,6 @@ import { openServer } from './open-server.ts';
 const layout = serverLayoutBelow();
 const print = (text: string): void => {
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
-};
-const wholeNumber = (value: string): number => {
-  const count = Number(value);
-  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError('give the number of nodes, 1 or more');
-  return count;
 };
 const collect = (value: string, before: string[]): string[] => [...before, value];
 
@@ -46,7 +42,7 @@ program
   .option(
     '--nodes <count>',
     'how many nodes will join: API servers verify kubelets from their first restart on',
-    wholeNumber,
+    countArgument,
   )
   .option('--adopt <folder>', 'import the CAs of an existing cluster, as /etc/kubernetes/pki')
   .option('--trust-old <folder>', 'make new CAs, and trust those of an existing cluster until its nodes have moved')

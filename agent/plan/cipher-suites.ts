@@ -3,6 +3,7 @@ import type { KeyKind } from '../../common/x509/keys.ts';
 import type { Detected, DetectedEtcd } from '../detect/detected.ts';
 import { lastFlag } from '../detect/flags.ts';
 import { effectiveKubeletSettings } from '../detect/kubelet.ts';
+import { listFlag, splitList } from '../detect/list-flag.ts';
 
 /** Cipher suites that somebody chose for a listener that may speak TLS 1.2. */
 export interface ChosenSuites {
@@ -56,7 +57,7 @@ function settingsOf(detected: Detected): Setting | undefined {
       const textOf = (name: string) => detected.settings.get(name)?.value ?? '';
       return {
         by: nameIn(detected),
-        suites: listOf([textOf('cipher-suites')]),
+        suites: splitList(textOf('cipher-suites')),
         minVersion: textOf('tls-min-version'),
       };
     }
@@ -66,7 +67,7 @@ function settingsOf(detected: Detected): Setting | undefined {
       const flag = flags.get('tls-cipher-suites');
       return {
         by: flag === undefined ? 'tlsCipherSuites' : '--tls-cipher-suites',
-        suites: flag === undefined ? settings.tlsCipherSuites : listOf(flag),
+        suites: flag === undefined ? settings.tlsCipherSuites : listFlag(flags, 'tls-cipher-suites'),
         minVersion: lastFlag(flags, 'tls-min-version') ?? settings.tlsMinVersion,
       };
     }
@@ -76,8 +77,7 @@ function settingsOf(detected: Detected): Setting | undefined {
       const { flags } = detected;
       return {
         by: '--tls-cipher-suites',
-        // a list flag that is repeated goes on with its list (pflag, StringSlice)
-        suites: listOf(flags.get('tls-cipher-suites') ?? []),
+        suites: listFlag(flags, 'tls-cipher-suites'),
         minVersion: lastFlag(flags, 'tls-min-version') ?? '',
       };
     }
@@ -95,9 +95,4 @@ function nameIn({ settings, configFile }: DetectedEtcd): string {
     default:
       return '--cipher-suites';
   }
-}
-
-/** Names out of CSV, in which they may be quoted. */
-function listOf(values: readonly string[]): string[] {
-  return values.flatMap((value) => value.split(',')).map((name) => name.trim().replace(/^"(.*)"$/, '$1'));
 }

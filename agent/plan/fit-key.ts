@@ -3,15 +3,14 @@
 import type { Profile } from '../../common/names/names.ts';
 import { type KeyKind, kindOfAlgorithm, kindOfKey } from '../../common/x509/keys.ts';
 import type { Detected } from '../detect/detected.ts';
-import { lastFlag } from '../detect/flags.ts';
-import { effectiveKubeletSettings } from '../detect/kubelet.ts';
+import { kubeletServedPath, servedPath } from '../detect/served-paths.ts';
 import { below } from '../detect/source-file.ts';
 import type { KeyChoice } from '../keys/choose-algorithm.ts';
 import type { KeyDemand } from './change.ts';
 import { type ChosenSuites, chosenSuites, fitness } from './cipher-suites.ts';
 import { effectiveSetting } from './etcd-settings.ts';
 import type { PlanInput } from './plan-input.ts';
-import { tryParse } from './try-parse.ts';
+import { servedFile } from './served-certificate.ts';
 import type { WishedSlot } from './wish.ts';
 
 /** Slots with the kind of key that they need, and why there is none. */
@@ -82,20 +81,21 @@ function contradiction({ by }: ChosenSuites, kind: KeyKind): string {
 
 /** Of the certificate that the component's first listener shows, undefined when there is none that can be read. */
 function servedKind(detected: Detected, { layout, detected: { certificates } }: PlanInput): KeyKind | undefined {
-  const path = below(layout, servedPath(detected));
-  const certificate = tryParse(certificates.find((found) => found.path === path)?.certificatePem ?? '');
-  return certificate === undefined ? undefined : kindOfKey(certificate.x509.publicKey);
+  const file = servedFile(certificates, below(layout, servedPathOf(detected)));
+  return typeof file === 'object' && 'certificate' in file ? kindOfKey(file.certificate.x509.publicKey) : undefined;
 }
 
-function servedPath(detected: Detected): string {
+function servedPathOf(detected: Detected): string {
   switch (detected.component) {
     case 'etcd':
       return effectiveSetting(detected, 'cert-file');
     case 'kubelet':
-      return lastFlag(detected.effectiveFlags, 'tls-cert-file') ?? effectiveKubeletSettings(detected).tlsCertFile;
-    case 'admin':
-      return '';
+      return kubeletServedPath(detected).path;
+    case 'kube-apiserver':
+    case 'kube-controller-manager':
+    case 'kube-scheduler':
+      return servedPath(detected, detected.effectiveFlags)?.path ?? '';
     default:
-      return lastFlag(detected.effectiveFlags, 'tls-cert-file') ?? '';
+      return '';
   }
 }

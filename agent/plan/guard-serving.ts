@@ -1,11 +1,11 @@
 /** The guard that a serving certificate in use is not replaced by one that its clients do not trust. */
-import type { Certificate } from '../../common/x509/certificate.ts';
 import type { DetectedApiserver, DetectedEtcd, Problem } from '../detect/detected.ts';
 import { lastFlag } from '../detect/flags.ts';
 import { type ServedPath, servedPath } from '../detect/served-paths.ts';
 import { effectiveSetting, servesClientsByTls } from './etcd-settings.ts';
 import { retiredRootsOf, rootIdentity, rootsIn, rootsOf, unreadableRoots } from './guard-trust.ts';
 import type { PlanInput } from './plan-input.ts';
+import { isSignedBy } from './served-certificate.ts';
 import { servedNow } from './served-now.ts';
 
 const adopt = "start the CA server with --adopt and the folder of the cluster's CAs, so that it goes on with that CA";
@@ -29,10 +29,9 @@ export function guardServing(
   const { certificate, path, problems } = servedNow(detected.component, served, input);
   // nobody believes what has expired
   if (certificate === undefined || certificate.notAfterMs <= input.nowMs) return problems;
-  const { issuer, x509 } = certificate;
-  // by name and key alone: a root that was renewed with its key signed what it signed before
-  const signed = ({ x509: root }: Certificate) => root.subject === x509.issuer && x509.verify(root.publicKey);
-  if ([...rootsOf(input.bundles, authority), ...retiredRootsOf(input, authority)].some(signed)) return [];
+  const { issuer } = certificate;
+  const roots = [...rootsOf(input.bundles, authority), ...retiredRootsOf(input, authority)];
+  if (roots.some(({ x509 }) => isSignedBy(certificate, x509))) return [];
   const aside = detected.component === 'etcd' ? '' : ', or move this certificate to --tls-sni-cert-key, which stays';
   const message = `clients would be locked out: --${served.setting} serves a certificate of ${issuer}, which is no root of the server's ${authority} CA; ${adopt}${aside}`;
   return [{ component: detected.component, path, message }];

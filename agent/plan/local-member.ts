@@ -1,6 +1,7 @@
 /** The etcd member of this node, as a URL may name it. */
 import { canonicalIp } from '../../common/x509/ip-address.ts';
 import type { DetectedEtcd } from '../detect/detected.ts';
+import { isLoopback } from '../journal/host-port.ts';
 import { effectiveSetting } from './etcd-settings.ts';
 import { hostAndPort, secureUrl, splitUrls } from './etcd-urls.ts';
 import { canonicalHost, otherMembers } from './other-members.ts';
@@ -35,8 +36,7 @@ export function localMember(
   const named = new Set(hosts.filter((host) => !unspecified.has(host)));
   const ports = new Set(served.map(({ port }) => port));
   const { hosts: elsewhere } = otherMembers(etcd, input);
-  const isHere = (host: string) =>
-    unspecified.has(host) || host === 'localhost' || host === '::1' || isLoopback(host) || named.has(host);
+  const isHere = (host: string) => unspecified.has(host) || isLoopback(host) || named.has(host);
   return {
     is: (url) => {
       const at = hostAndPort(url);
@@ -63,15 +63,16 @@ export function securedForms(url: string): string[] {
   const written = /^https?:/i.test(url) ? secureUrl(url) : `https://${url}`;
   const { host = '', port = '' } = hostAndPort(url) ?? {};
   const at = canonicalHost(host);
-  return unspecified.has(at) || isLoopback(at) ? [written, `https://127.0.0.1:${port}`] : [written];
+  return unspecified.has(at) || isLoopbackAddress(at) ? [written, `https://127.0.0.1:${port}`] : [written];
 }
 
 function placesOf(etcd: DetectedEtcd, setting: string): { host: string; port: string }[] {
   return splitUrls(effectiveSetting(etcd, setting)).flatMap((url) => hostAndPort(url) ?? []);
 }
 
-function isLoopback(host: string): boolean {
-  return canonicalIp(host)?.startsWith('127.') === true;
+/** Without localhost and ::1, which our certificates name. */
+function isLoopbackAddress(host: string): boolean {
+  return host !== '::1' && canonicalIp(host) !== undefined && isLoopback(host);
 }
 
 function isWide(host: string): boolean {

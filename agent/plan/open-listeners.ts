@@ -8,6 +8,7 @@ import type {
   DetectedProxy,
 } from '../detect/detected.ts';
 import { lastFlag } from '../detect/flags.ts';
+import { minorOf } from '../detect/minor-version.ts';
 import { isLoopback } from '../journal/host-port.ts';
 import { configSetting, kubeletSetting } from '../verify/endpoints.ts';
 import { effectiveSetting, urlSettings } from './etcd-settings.ts';
@@ -124,10 +125,4 @@ function openProxy({ effectiveFlags, config }: DetectedProxy): string[] {
     if (address === '' || lastFlag(effectiveFlags, `${what}-port`) === '0') return [];
     return [`--${what}-bind-address=${address} ${tells}`];
   });
-}
-
-/** Undefined where the version is not known. */
-function minorOf(version: string): number | undefined {
-  const [, minor] = /^v?1\.(\d+)(?:\.|$)/.exec(version) ?? [];
-  return minor === undefined ? undefined : Number(minor);
 }

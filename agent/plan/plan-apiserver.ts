@@ -112,6 +112,11 @@ function accessOf(apiserver: DetectedApiserver, etcd: LocalEtcd | undefined, inp
   return { kind: 'untouched', usesLocal: access.usesLocal };
 }
 
+/** Ours for kubelets. */
+function kubeletRoots({ layout }: PlanInput): string {
+  return currentFile(layout, 'kube-apiserver', 'kubelet-ca.crt');
+}
+
 /** Trust changes in every phase of a root's change; the settings that name leaves only while leaves are issued. */
 function flagEdits(
   { flags, effectiveFlags }: DetectedApiserver,
@@ -135,9 +140,7 @@ function flagEdits(
   set('requestheader-client-ca-file', file('front-proxy-ca.crt'));
   if (flags.has('requestheader-client-ca-file')) allowFrontProxy(flags, edits);
   else for (const [name, value] of requestHeaders) set(name, value);
-  if (verifiesKubelets(lastFlag(effectiveFlags, 'kubelet-certificate-authority'), file('kubelet-ca.crt'), input)) {
-    set('kubelet-certificate-authority', file('kubelet-ca.crt'));
-  }
+  if (verifiesKubelets(effectiveFlags, input)) set('kubelet-certificate-authority', kubeletRoots(input));
   if (access.kind === 'secured') {
     edits.set('etcd-servers', { map: access.secure });
     set('etcd-cafile', file('etcd-ca.crt'));
@@ -152,7 +155,8 @@ function flagEdits(
  */
 export function planApiserverOnce(...[apiserver, etcd, input]: Parameters<typeof planApiserver>): ApiserverWish {
   const wish = planApiserver(apiserver, etcd, input);
-  if (input.settings.kubeletVerification !== 'with-restart') return wish;
+  const inForce = lastFlag(apiserver.effectiveFlags, 'kubelet-certificate-authority') === kubeletRoots(input);
+  if (input.settings.kubeletVerification !== 'with-restart' || inForce) return wish;
   const settings = { ...input.settings, kubeletVerification: 'no' as const };
   const without = planApiserver(apiserver, etcd, { ...input, settings });
   return completeChange(without, input)?.takeUp === 'restart' ? wish : without;
@@ -162,11 +166,12 @@ export function planApiserverOnce(...[apiserver, etcd, input]: Parameters<typeof
  * True when the roots for kubelets are ours to set: once all kubelets have certificates of ours, and then for good, since a new
  * kubelet that is not there yet is no reason to stop verifying the others; and whenever roots that are in use change.
  */
-function verifiesKubelets(inForce: string | undefined, ours: string, input: PlanInput): boolean {
+function verifiesKubelets(flags: DetectedApiserver['effectiveFlags'], input: PlanInput): boolean {
+  const inForce = lastFlag(flags, 'kubelet-certificate-authority');
   const changes = rotationOf(input, 'kubernetes').phase !== 'settled';
   const { kubeletVerification: wanted } = input.settings;
   const isWanted = wanted === 'with-restart' || wanted === 'at-once';
-  return isWanted || inForce === ours || (changes && inForce !== undefined && inForce !== '');
+  return isWanted || inForce === kubeletRoots(input) || (changes && inForce !== undefined && inForce !== '');
 }
 
 function slotsOf(apiserver: DetectedApiserver, access: EtcdAccess, sni: SniPairs, input: PlanInput): WishedSlot[] {

@@ -67,6 +67,13 @@ export function servedFile(certificates: readonly FoundCertificate[], path: stri
   }
 }
 
+/**
+ * True when a root signed it, by name and key alone: a root that was renewed with its key signed what it signed before.
+ */
+export function isSignedBy({ x509 }: Pick<ServedCertificate, 'x509'>, root: X509Certificate): boolean {
+  return root.subject === x509.issuer && x509.verify(root.publicKey);
+}
+
 /** Node's text for people: ", " stands between names, and a value with a comma in it is quoted as JSON (Node.js 17.3.1, CVE-2021-44532). */
 function alternativeNames(text: string): Pick<ServedCertificate, 'dnsNames' | 'ipAddresses' | 'otherNames'> {
   const dnsNames: string[] = [];

@@ -14,7 +14,7 @@ import { retiredRootsOf, rootsOf } from './guard-trust.ts';
 import type { PlanInput } from './plan-input.ts';
 import type { FlagEdit } from './rewrite-command.ts';
 import { rotationOf } from './rotation.ts';
-import { type ServedCertificate, servedFile } from './served-certificate.ts';
+import { isSignedBy, type ServedCertificate, servedFile } from './served-certificate.ts';
 
 /** The flag; each occurrence is one pair. */
 export const sniFlag = 'tls-sni-cert-key';
@@ -52,7 +52,8 @@ function fateOf(value: string, { process }: DetectedApiserver | DetectedManager,
   const path = parseSniPair(value)?.certificate;
   const file = path === undefined ? 'missing' : servedFile(input.detected.certificates, below(input.layout, path));
   const certificate = typeof file === 'object' && 'certificate' in file ? file.certificate : undefined;
-  const signed = (roots: readonly Certificate[]) => certificate !== undefined && roots.some(signedBy(certificate));
+  const signed = (roots: readonly Certificate[]) =>
+    certificate !== undefined && roots.some(({ x509 }) => isSignedBy(certificate, x509));
   if (process.kind === 'unit' && leavesOut(process.dropIn, sniFlag, value)) return { goes: undefined };
   const replacing = authorities.all.filter((authority) => replaces(input, authority));
   const named = `--${sniFlag}=${value}`;
@@ -92,8 +93,4 @@ function oldRootsOf(input: PlanInput, authority: Authority): Certificate[] {
   const { issuingPin } = rotationOf(input, authority);
   const others = rootsOf(input.bundles, authority).filter(({ publicKeyPin }) => publicKeyPin !== issuingPin);
   return [...others, ...retiredRootsOf(input, authority)];
-}
-
-function signedBy({ x509 }: ServedCertificate): (root: Certificate) => boolean {
-  return ({ x509: root }) => root.subject === x509.issuer && x509.verify(root.publicKey);
 }

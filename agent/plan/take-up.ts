@@ -1,5 +1,6 @@
 /** Which new files a running process takes up by itself, by component and version, and whether a change needs a restart. */
 import type { Component } from '../../common/names/names.ts';
+import { minorOf } from '../detect/minor-version.ts';
 import type { BundleFile, FileChange, TakeUp } from './change.ts';
 import type { Wish } from './wish.ts';
 
@@ -84,10 +85,4 @@ export function takeUpOf(wish: Wish, files: readonly FileChange[], bundles: read
   if (files.length > 0 || wish.memberUpdate !== undefined) return 'restart';
   const changed = [...wish.slots, ...bundles].map(({ file }) => file);
   return changed.every((file) => wish.reloads.has(file)) ? 'live' : 'restart';
-}
-
-function minorOf(version: string): number | undefined {
-  const [, major, minor] = /^v?(\d+)\.(\d+)/.exec(version) ?? [];
-  if (major === undefined || minor === undefined) return undefined;
-  return Number(major) === 1 ? Number(minor) : undefined;
 }

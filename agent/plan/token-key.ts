@@ -4,6 +4,7 @@
  */
 import type { DetectedApiserver, Problem } from '../detect/detected.ts';
 import { lastFlag } from '../detect/flags.ts';
+import { minorOf } from '../detect/minor-version.ts';
 import { servedPath } from '../detect/served-paths.ts';
 import { below } from '../detect/source-file.ts';
 import type { PlanInput } from './plan-input.ts';
@@ -15,6 +16,9 @@ export interface TokenKey {
   path: string | undefined;
   problems: Problem[];
 }
+
+/** Minor version since which one that signs tokens has no default key to verify them. */
+const SIGNS_SINCE = 13;
 
 const flag = 'service-account-key-file';
 /** Folders that are empty after the host has started. */
@@ -31,7 +35,8 @@ export function tokenKey(
   const { component, flags, effectiveFlags, version } = apiserver;
   const none: TokenKey = { path: undefined, problems: [] };
   if (flags.has(flag) || flags.has('service-account-signing-endpoint')) return none;
-  if (isSince(version, 13) && (lastFlag(flags, 'service-account-signing-key-file') ?? '') !== '') return none;
+  if ((minorOf(version) ?? 0) >= SIGNS_SINCE && (lastFlag(flags, 'service-account-signing-key-file') ?? '') !== '')
+    return none;
   const served = servedPath(apiserver, flags);
   const path =
     served?.setting === 'tls-cert-file' || served === undefined
@@ -45,10 +50,4 @@ export function tokenKey(
   if (served?.setting !== 'cert-dir' || !VOLATILE.test(path)) return { path, problems: [] };
   const message = `tokens of service accounts are verified with ${path}, which is gone when the host starts anew, and which nobody would make again: copy it to a lasting place and name that in --${flag}, and in --service-account-private-key-file of kube-controller-manager`;
   return { path: undefined, problems: [{ component, path, message }] };
-}
-
-/** False for a version that is not known. */
-function isSince(version: string, minor: number): boolean {
-  const [, known] = /^1\.(\d+)/.exec(version) ?? [];
-  return known !== undefined && Number(known) >= minor;
 }

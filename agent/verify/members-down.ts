@@ -1,7 +1,7 @@
 /** Whether the other members of this node's etcd cluster are there, asked before this one goes away. */
-import { isIP } from 'node:net';
 import { AppError } from '../../common/errors/app-error.ts';
 import type { Detected, DetectedEtcd } from '../detect/detected.ts';
+import { isLoopback } from '../journal/host-port.ts';
 import type { Layout } from '../layout.ts';
 import type { ComponentChange } from '../plan/change.ts';
 import type { EtcdMember } from '../plan/plan-input.ts';
@@ -56,7 +56,7 @@ async function ask(layout: Layout, detected: DetectedEtcd, signal: AbortSignal, 
 
 /** One of its URLs is enough; what it says of itself counts more than that it says something. */
 async function isUp(member: EtcdMember, local: EtcdAccess, signal: AbortSignal, probe: Probe): Promise<boolean> {
-  const urls = member.clientUrls.filter((url) => !isLoopback(url)); // there this member would answer for the other
+  const urls = member.clientUrls.filter((url) => !isHere(url)); // there this member would answer for the other
   const pulses = await Promise.all(urls.map((url) => pulseAt(url, local, signal, probe)));
   if (pulses.includes('healthy')) return true;
   if (pulses.includes('unhealthy')) return false;
@@ -72,14 +72,13 @@ async function pulseAt(url: string, { tls }: EtcdAccess, signal: AbortSignal, pr
 /** True when a process answers there, be it that it refuses us. */
 async function answersAt(url: string, signal: AbortSignal, probe: Probe): Promise<boolean> {
   const endpoint = endpointOfUrl(url);
-  if (endpoint === undefined || isLoopback(url)) return false;
+  if (endpoint === undefined || isHere(url)) return false;
   const { host, port, scheme } = endpoint;
   const tls = scheme === 'https' ? { trust: { kind: 'unverified' as const } } : undefined;
   const outcome = await probe({ host, port, tls, method: 'GET', path: '/version', timeoutMs: PROBE_MS, signal });
   return outcome.kind !== 'unreachable' && !(outcome.kind === 'refused' && outcome.by === 'reset' && !outcome.served);
 }
 
-function isLoopback(url: string): boolean {
-  const host = endpointOfUrl(url)?.host ?? '';
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+function isHere(url: string): boolean {
+  return isLoopback(endpointOfUrl(url)?.host ?? '');
 }

@@ -11,6 +11,7 @@ import {
   ListEventsResponseSchema,
 } from '../../proto/gen/kubemtls/v1/fleet_pb.js';
 import { type CommandContext, callAndPrint, fetchAll } from './command-context.ts';
+import { countArgument } from './count-argument.ts';
 import { fromNow, time } from './format.ts';
 import { formatTable } from './table.ts';
 
@@ -99,11 +100,4 @@ export function durationArgument(text: string): number {
   } catch (error) {
     throw new InvalidArgumentError(messageOf(error));
   }
-}
-
-/** A count of one at least. */
-export function countArgument(text: string): number {
-  const count = Number(text);
-  if (Number.isSafeInteger(count) && count >= 1) return count;
-  throw new InvalidArgumentError('give a whole number of 1 at least');
 }

@@ -11,8 +11,9 @@ import {
   type Token,
 } from '../../proto/gen/kubemtls/v1/token_pb.js';
 import { type CommandContext, callAndPrint, fetchAll } from './command-context.ts';
+import { countArgument } from './count-argument.ts';
 import { fromNow, roleText, time } from './format.ts';
-import { countArgument, durationArgument } from './list-commands.ts';
+import { durationArgument } from './list-commands.ts';
 import { formatTable } from './table.ts';
 
 interface CreateOptions {

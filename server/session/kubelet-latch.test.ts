@@ -7,7 +7,13 @@ import { KubeletVerification } from '../../proto/gen/kubemtls/v1/agent_pb.js';
 import { ComponentStatusSchema } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
 import { openSqliteStore } from '../store/sqlite-store.ts';
-import { allKubeletsVerified, type FleetOfKubelets, loadKubeletLatch, type VerifyKubelets } from './kubelet-latch.ts';
+import {
+  allKubeletsVerified,
+  type FleetOfKubelets,
+  type JoinedNode,
+  loadKubeletLatch,
+  type VerifyKubelets,
+} from './kubelet-latch.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -16,22 +22,23 @@ function row(node: string, component: FleetComponent['component'], state: Compon
 }
 
 /** A latch of a new fleet that is told how many nodes will join, and says which verification holds. */
-async function begin(test: TestContext, nodes: number | undefined, mode: VerifyKubelets = 'auto') {
+async function begin(test: TestContext, count: number | undefined, mode: VerifyKubelets = 'auto') {
   const clock = new FakeClock();
   const store = openSqliteStore(':memory:', clock);
   test.after(() => store.close());
-  const latch = await loadKubeletLatch({ store, clock, mode, nodes });
+  const latch = await loadKubeletLatch({ store, clock, mode, nodes: count });
   const joinedAtMs = clock.nowMs();
   /** After it has looked at nodes with these kubelets, of which the unknown were not looked at yet. */
   const after = async (
     kubelets: Record<string, ComponentState | 'none' | 'unknown'>,
-    fleet: Partial<FleetOfKubelets> = {},
+    { nodes, ...fleet }: Partial<Omit<FleetOfKubelets, 'nodes'>> & { nodes?: JoinedNode[] } = {},
   ): Promise<string> => {
     await latch.update({
       components: Object.entries(kubelets).flatMap(([node, state]) =>
         state === 'none' || state === 'unknown' ? [] : [row(node, 'kubelet', state)],
       ),
-      nodes: Object.keys(kubelets).map((name) => ({ name, enrolledAtMs: joinedAtMs, mode: 'enforce' })),
+      nodes: async () =>
+        nodes ?? Object.keys(kubelets).map((name) => ({ name, enrolledAtMs: joinedAtMs, mode: 'enforce' })),
       leftOut: [],
       isSurveyed: (node) => kubelets[node] !== 'unknown',
       isComplete: true,

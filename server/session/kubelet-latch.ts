@@ -20,11 +20,14 @@ const COMING: readonly ComponentState[] = ['detected', 'pending', 'waiting-for-p
 /** How it is decided: by what the fleet reports, or by the operator. */
 export type VerifyKubelets = 'auto' | 'always' | 'never';
 
+/** A node, as far as it is waited for. */
+export type JoinedNode = Pick<NodeRecord, 'name' | 'enrolledAtMs' | 'mode'>;
+
 /** The fleet, as far as kubelets are concerned. */
 export interface FleetOfKubelets {
   components: readonly FleetComponent[];
-  /** Without those that were removed. */
-  nodes: readonly Pick<NodeRecord, 'name' | 'enrolledAtMs' | 'mode'>[];
+  /** Without those that were removed; asked only where somebody may wait for them. */
+  nodes: () => Promise<readonly JoinedNode[]>;
   /** Nodes that are left out of the rollout. */
   leftOut: readonly string[];
   /** True when the node is connected and its agent has looked at all of it. */
@@ -61,13 +64,14 @@ export async function loadKubeletLatch({ store, clock, mode, nodes }: KubeletLat
   let awaited = false;
 
   /** Whoever waits for what may never come does not wait for ever. */
-  function waits(fleet: FleetOfKubelets): boolean {
+  async function waits(fleet: FleetOfKubelets): Promise<boolean> {
     if (nodes === undefined || !fleet.kubeletsCanComeFirst) return false;
+    const joined = await fleet.nodes();
     const nowMs = clock.monotonicMs();
-    if (fleet.nodes.every(({ mode }) => mode !== 'enforce')) idleMs = nowMs;
-    const ages = fleet.nodes.map(({ name, enrolledAtMs }) => enrolled.ageMs(name, enrolledAtMs));
+    if (joined.every(({ mode }) => mode !== 'enforce')) idleMs = nowMs;
+    const ages = joined.map(({ name, enrolledAtMs }) => enrolled.ageMs(name, enrolledAtMs));
     if (Math.min(nowMs - idleMs, ...ages) >= LONGEST_WAIT_MS) return false;
-    return fleet.nodes.length < nodes || isAnyComing(fleet);
+    return joined.length < nodes || isAnyComing(fleet, joined);
   }
 
   return {
@@ -78,8 +82,8 @@ export async function loadKubeletLatch({ store, clock, mode, nodes }: KubeletLat
       return awaited ? KubeletVerification.AWAIT_KUBELETS : KubeletVerification.UNSPECIFIED;
     },
     async update(fleet) {
-      if (decided) return;
-      awaited = waits(fleet);
+      if (decided || mode !== 'auto') return;
+      awaited = await waits(fleet);
       if (awaited || !fleet.isComplete || !allKubeletsVerified(fleet.components)) return;
       decided = true;
       await recordEvent(store, {
@@ -96,10 +100,10 @@ export function allKubeletsVerified(components: readonly FleetComponent[]): bool
   return kubelets.length > 0 && kubelets.every((row) => row.state === 'verified');
 }
 
-function isAnyComing({ components, nodes, leftOut, isSurveyed }: FleetOfKubelets): boolean {
-  const isAsked = ({ name, mode }: Pick<NodeRecord, 'name' | 'mode'>) => mode !== 'observe' && !leftOut.includes(name);
+function isAnyComing({ components, leftOut, isSurveyed }: FleetOfKubelets, joined: readonly JoinedNode[]): boolean {
+  const isAsked = ({ name, mode }: JoinedNode) => mode !== 'observe' && !leftOut.includes(name);
   const coming = components.filter((row) => row.component === 'kubelet' && COMING.includes(row.state));
-  return nodes.some(
+  return joined.some(
     (node) => isAsked(node) && (!isSurveyed(node.name) || coming.some((kubelet) => kubelet.node === node.name)),
   );
 }

@@ -156,7 +156,7 @@ export class Sessions {
     const trust = this.#deps.trust();
     await latch.update({
       components,
-      nodes: (await store.listNodes()).filter(({ revoked }) => !revoked),
+      nodes: async () => (await store.listNodes()).filter(({ revoked }) => !revoked),
       leftOut: rollout.leftOut,
       isSurveyed: (node) => this.#live.get(node)?.surveyed !== undefined,
       isComplete: [...this.#live.values()].every((live) => live.surveyed !== undefined),

@@ -246,7 +246,7 @@ export const agentMutants: readonly Mutant[] = [
   },
   {
     id: 'P5',
-    file: 'agent/plan/guard-serving.ts',
+    file: 'agent/plan/served-certificate.ts',
     find: 'root.subject === x509.issuer && x509.verify(root.publicKey)',
     replace: 'x509.verify(root.publicKey)',
     tests: ['agent/plan/guard-serving.test.ts'],

@@ -9,6 +9,7 @@ import { FakeLink } from './link/fake-link.ts';
 import { recoverNode } from './reconcile/recover-node.ts';
 import { rotate } from './rotate.ts';
 import { assertUntouched, bad, begin as beginWith, good } from './rotate-for-tests.ts';
+import { listChanges } from './stage/change-journal.ts';
 import type { Checkpoint } from './stage/checkpoints.ts';
 
 const parent = mkdtempSync(join(tmpdir(), 'kube-mtls-rotate-'));
@@ -105,5 +106,21 @@ describe('rotate, when the agent is stopped', () => {
     };
     assert.deepEqual(await run(), { outcome: 'kept' });
     assert.equal(board.get('etcd')?.state, 'verified');
+  });
+});
+
+describe('rotate, for whoever dies after it', () => {
+  it('writes the verdict down while the journal is there still, and none on what is kept', async () => {
+    const { node, deps, change, run } = await begin();
+    const noted: [string, string, number][] = [];
+    deps.noteFailed = async (failed, reason) => {
+      noted.push([failed.fingerprint, reason, (await listChanges(node.layout)).records.length]);
+    };
+    deps.verifier.verify = async () => bad;
+    assert.equal((await run()).outcome, 'undone');
+    assert.deepEqual(noted, [[change.fingerprint, bad.reason, 1]]);
+    deps.verifier.verify = async () => good;
+    assert.equal((await run()).outcome, 'kept');
+    assert.equal(noted.length, 1);
   });
 });

@@ -274,20 +274,6 @@ describe('rotate', () => {
     await assertUntouched(node, old);
   });
 
-  it('writes the verdict down while the journal is there still, and none on what is kept', async () => {
-    const { node, deps, change, run } = await begin();
-    const noted: [string, string, number][] = [];
-    deps.noteFailed = async (failed, reason) => {
-      noted.push([failed.fingerprint, reason, (await listChanges(node.layout)).records.length]);
-    };
-    deps.verifier.verify = async () => bad;
-    assert.equal((await run()).outcome, 'undone');
-    assert.deepEqual(noted, [[change.fingerprint, bad.reason, 1]]);
-    deps.verifier.verify = async () => good;
-    assert.equal((await run()).outcome, 'kept');
-    assert.equal(noted.length, 1);
-  });
-
   it('rejects and reports FAILED when a verified change cannot be kept', async () => {
     const { node, deps, board, change, stop } = await begin();
     deps.transaction = node.deps(async (name) => {

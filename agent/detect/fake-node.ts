@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import type { CommandResult, RunCommand } from '../../common/run/command.ts';
 import { type Layout, layoutBelow } from '../layout.ts';
+import type { SourceFile } from './detected.ts';
 import type { ProcessDeps } from './load-process.ts';
 
 /** A unit as systemd would have loaded it. Paths are those of the node, without the temporary root. */
@@ -140,4 +141,9 @@ interface FakePod {
 
 function parsePod(text: string): FakePod {
   return parse(text) as FakePod; // a test's own manifest
+}
+
+/** Tests may run as anybody; the agent writes its files as root. */
+export function asRoot(file: SourceFile | undefined): SourceFile | undefined {
+  return file === undefined ? undefined : { ...file, mode: 0o644, uid: 0, gid: 0 };
 }

@@ -8,7 +8,7 @@ import type { Authority } from '../../common/names/names.ts';
 import { seeded } from '../../common/random/random-for-tests.ts';
 import type { Signer } from '../../common/x509/sign.ts';
 import type { NodePlan } from '../plan/change.ts';
-import { makeAuthority } from '../plan/fake-cluster.ts';
+import { makeAuthority } from '../plan/fake-authorities.ts';
 import { planNode } from '../plan/plan-node.ts';
 import { renderPlan } from '../plan/render-diff.ts';
 import { answerFilesAtOnce } from '../undo/files-at-once-for-tests.ts';

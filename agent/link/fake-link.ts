@@ -20,7 +20,7 @@ import {
 } from '../../proto/gen/kubemtls/v1/certificate_pb.js';
 import { CheckKind, CheckResult, TrustBundleSchema } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import { issuers } from '../plan/complete-change.ts';
-import { makeAuthority, nowMs } from '../plan/fake-cluster.ts';
+import { makeAuthority, nowMs } from '../plan/fake-authorities.ts';
 import type { ServerCalls, ServerLink } from './server-link.ts';
 
 const hourMs = 3_600_000;

@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import { parseCertificate } from '../../common/x509/certificate.ts';
 import { BACKDATED_MS } from '../../common/x509/life.ts';
 import { type RenewedSlot, renewalMs, whyDue } from './due.ts';
-import { FakeCluster, lifetimeMs, makeAuthority, nowMs } from './fake-cluster.ts';
+import { lifetimeMs, makeAuthority, nowMs } from './fake-authorities.ts';
+import { FakeCluster } from './fake-cluster.ts';
 import type { WishedSlot } from './wish.ts';
 
 const slot: WishedSlot = {

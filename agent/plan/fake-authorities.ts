@@ -1,9 +1,15 @@
 /** The CAs of a fake server, for tests: what they sign and what is trusted while their roots change. */
 import type { Authority, Profile } from '../../common/names/names.ts';
-import type { Signer } from '../../common/x509/sign.ts';
+import { createAuthority, newSerial, type Signer } from '../../common/x509/sign.ts';
 import { issuers } from './complete-change.ts';
 import type { AuthorityRotation } from './plan-input.ts';
 import { isProbe } from './rotation.ts';
+
+/** The time of all tests. */
+export const nowMs = Date.UTC(2026, 0, 1);
+const dayMs = 24 * 60 * 60 * 1000;
+/** Lifetime of certificates that the fake server issues. */
+export const lifetimeMs = 90 * dayMs;
 
 /** The change of one authority's root. */
 export interface FakeRotation {
@@ -53,4 +59,12 @@ export function signerOf({ signers, rotations }: FakeAuthorities, profile: Profi
   const signer = signers.get(authority);
   if (signer === undefined || rotation?.foreign === true) throw new Error(`nobody signs ${profile} now`);
   return signer;
+}
+
+/** A new CA that is valid throughout the tests. */
+export function makeAuthority(commonName: string): Promise<Signer> {
+  return createAuthority({
+    ...{ commonName, serial: newSerial(), algorithm: 'ecdsa-p256' },
+    ...{ notBefore: new Date(nowMs - dayMs), notAfter: new Date(nowMs + 3650 * dayMs) },
+  });
 }

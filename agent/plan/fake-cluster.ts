@@ -3,14 +3,22 @@ import { chmod, mkdir, readFile, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Authority, components } from '../../common/names/names.ts';
 import { generateKey, type KeyAlgorithm } from '../../common/x509/keys.ts';
-import { createAuthority, newSerial, type Signer, signCertificate } from '../../common/x509/sign.ts';
+import { newSerial, type Signer, signCertificate } from '../../common/x509/sign.ts';
 import { detectNode } from '../detect/detect-node.ts';
-import type { DetectedManager, SourceFile } from '../detect/detected.ts';
-import { FakeNode } from '../detect/fake-node.ts';
+import type { DetectedManager } from '../detect/detected.ts';
+import { asRoot, FakeNode } from '../detect/fake-node.ts';
 import { chooseAlgorithm, type KeyChoice } from '../keys/choose-algorithm.ts';
 import { componentFolder } from '../layout.ts';
 import type { ComponentChange, NodePlan, Slot } from './change.ts';
-import { bundlesOf, type FakeRotation, rotationsOf, signerOf } from './fake-authorities.ts';
+import {
+  bundlesOf,
+  type FakeRotation,
+  lifetimeMs,
+  makeAuthority,
+  nowMs,
+  rotationsOf,
+  signerOf,
+} from './fake-authorities.ts';
 import {
   apiserverCommand,
   etcdUnit,
@@ -32,12 +40,6 @@ import { planNode } from './plan-node.ts';
 import { readInstalled } from './read-installed.ts';
 import { readTrust } from './read-trust.ts';
 import type { NodeSettings } from './settings.ts';
-
-/** The time of all tests. */
-export const nowMs = Date.UTC(2026, 0, 1);
-const dayMs = 24 * 60 * 60 * 1000;
-/** Lifetime of certificates that the fake server issues. */
-export const lifetimeMs = 90 * dayMs;
 
 /** Units and files as a test wants them; the lab's where it says nothing. */
 export interface FakeParts {
@@ -295,17 +297,4 @@ export class FakeCluster {
     if (signer === undefined) throw new Error(`no CA ${authority}`);
     return signer;
   }
-}
-
-/** A new CA that is valid throughout the tests. */
-export function makeAuthority(commonName: string): Promise<Signer> {
-  return createAuthority({
-    ...{ commonName, serial: newSerial(), algorithm: 'ecdsa-p256' },
-    ...{ notBefore: new Date(nowMs - dayMs), notAfter: new Date(nowMs + 3650 * dayMs) },
-  });
-}
-
-/** Tests may run as anybody; the agent writes its files as root. */
-function asRoot(file: SourceFile | undefined): SourceFile | undefined {
-  return file === undefined ? undefined : { ...file, mode: 0o644, uid: 0, gid: 0 };
 }

@@ -3,7 +3,8 @@ import { rm } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import type { Authority } from '../../common/names/names.ts';
 import type { Signer } from '../../common/x509/sign.ts';
-import { FakeCluster, makeAuthority, nowMs } from './fake-cluster.ts';
+import { makeAuthority, nowMs } from './fake-authorities.ts';
+import { FakeCluster } from './fake-cluster.ts';
 import {
   apiserverCommand,
   etcdUnit,

@@ -3,7 +3,8 @@ import { chmod } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { detectAdmin } from '../detect/admin.ts';
-import { FakeCluster, lifetimeMs, nowMs } from './fake-cluster.ts';
+import { lifetimeMs, nowMs } from './fake-authorities.ts';
+import { FakeCluster } from './fake-cluster.ts';
 import { applyAll, assertDone, changeOf, on, slotsOf } from './plan-for-tests.ts';
 import { planNode } from './plan-node.ts';
 

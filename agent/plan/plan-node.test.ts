@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { NodePlan } from './change.ts';
-import { FakeCluster, type FakeParts, lifetimeMs, makeAuthority, nowMs } from './fake-cluster.ts';
+import { lifetimeMs, makeAuthority, nowMs } from './fake-authorities.ts';
+import { FakeCluster, type FakeParts } from './fake-cluster.ts';
 import { managerCommands, managerKubeconfigs } from './fake-parts.ts';
 import { assertDone, groupsOf as groups, on } from './plan-for-tests.ts';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { FakeCluster, lifetimeMs } from './fake-cluster.ts';
+import { lifetimeMs } from './fake-authorities.ts';
+import { FakeCluster } from './fake-cluster.ts';
 import { renderPlan } from './render-diff.ts';
 
 describe('renderPlan', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import type { Signer } from '../../common/x509/sign.ts';
-import { makeAuthority } from './fake-cluster.ts';
+import { makeAuthority } from './fake-authorities.ts';
 import { issueOdd, type Odd } from './odd-certificate-for-tests.ts';
 import { readServed, type ServedCertificate } from './served-certificate.ts';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { FakeCluster, makeAuthority } from './fake-cluster.ts';
+import { makeAuthority } from './fake-authorities.ts';
+import { FakeCluster } from './fake-cluster.ts';
 import { apiserverCommand } from './fake-parts.ts';
 import { issueOdd } from './odd-certificate-for-tests.ts';
 import { applyAll, assertDone, changeOf, on } from './plan-for-tests.ts';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Component } from '../../common/names/names.ts';
-import { FakeCluster, lifetimeMs } from './fake-cluster.ts';
+import { lifetimeMs } from './fake-authorities.ts';
+import { FakeCluster } from './fake-cluster.ts';
 import { CHANGE_ID } from './placeholders.ts';
 import { applyAll, changeOf, on } from './plan-for-tests.ts';
 import { reloadsOf } from './take-up.ts';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { chmod, rm } from 'node:fs/promises';
 import { describe, it, type TestContext } from 'node:test';
-import { FakeCluster, lifetimeMs } from '../plan/fake-cluster.ts';
+import { lifetimeMs } from '../plan/fake-authorities.ts';
+import { FakeCluster } from '../plan/fake-cluster.ts';
 import { planNode } from '../plan/plan-node.ts';
 import type { KeptFile } from '../report/agent-state.ts';
 import { findDrift, inspectKept, rememberFiles } from './drift.ts';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { FakeCluster, lifetimeMs } from '../plan/fake-cluster.ts';
+import { lifetimeMs } from '../plan/fake-authorities.ts';
+import { FakeCluster } from '../plan/fake-cluster.ts';
 import { kubeletCommand } from '../plan/fake-parts.ts';
 import type { PlanInput } from '../plan/plan-input.ts';
 import { planNode } from '../plan/plan-node.ts';

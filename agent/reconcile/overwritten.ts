@@ -2,9 +2,11 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { makeFolder, removeDurably, writeFileDurably } from '../../common/files/durable.ts';
+import type { Log } from '../../common/log/log.ts';
 import type { Layout } from '../layout.ts';
 import type { Change } from '../plan/change.ts';
 import type { KeptFile } from '../report/agent-state.ts';
+import type { StatusBoard } from '../report/status-board.ts';
 import { absent, markOf, sha256 } from '../stage/file-state.ts';
 
 /** A file that is written over, and where its content is kept. */
@@ -41,6 +43,24 @@ export async function keepOverwritten(
   }
   if (saved.length > 0) await removeOldest(layout.overwrittenFolder, saved);
   return saved;
+}
+
+/** Says where the copies are, in the log and of each component. */
+export function tellOverwritten(
+  copies: readonly Overwritten[],
+  change: Pick<Change, 'components'>,
+  { board, log }: { board: StatusBoard; log: Log },
+): void {
+  for (const { path, savedAs } of copies) {
+    log.warn('changes of somebody else were written over, a copy is kept', { path, detail: savedAs });
+  }
+  for (const { component, files } of change.components) {
+    const own = copies.filter(({ path }) => files.some((file) => file.path === path));
+    const told = own.map(
+      ({ path, savedAs }) => `${path}, changed by somebody else, was written over; copy: ${savedAs}`,
+    );
+    if (told.length > 0) board.set(component, { reason: told.join('; ') });
+  }
 }
 
 /** Those that were just made stay. */

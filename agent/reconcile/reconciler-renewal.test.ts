@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { until } from '../../common/time/until-for-tests.ts';
-import { FakeCluster, lifetimeMs } from '../plan/fake-cluster.ts';
+import { lifetimeMs } from '../plan/fake-authorities.ts';
+import { FakeCluster } from '../plan/fake-cluster.ts';
 import { Reconciler } from './reconciler.ts';
 import { begin, undone } from './reconciler-for-tests.ts';
 

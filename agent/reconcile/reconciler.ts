@@ -16,7 +16,7 @@ import { awaitsEtcdStep, chooseChange } from './choose-change.ts';
 import { findDrift, inspectKept, rememberFiles } from './drift.ts';
 import { failChange, forgiveChange, noteDrift } from './failed-changes.ts';
 import { watchOutdated } from './outdated.ts';
-import type { Overwritten } from './overwritten.ts';
+import { type Overwritten, tellOverwritten } from './overwritten.ts';
 import type { Recovery } from './recover-node.ts';
 import { sleepMs } from './renewal.ts';
 import { type ReportFoundDeps, reportFound } from './report-found.ts';
@@ -195,7 +195,7 @@ export class Reconciler {
   }
 
   async #make(change: Change, input: PlanInput, settings: AgentSettings, signal: AbortSignal): Promise<RotateOutcome> {
-    const { clock, mode, failed, kept, board, log } = this.#deps;
+    const { clock, mode, failed, kept } = this.#deps;
     const copies = await this.#deps.keepOverwritten(kept, change);
     this.#whole = false;
     const watch = watchOutdated(change, input);
@@ -211,16 +211,7 @@ export class Reconciler {
     if (outcome.outcome === 'kept') {
       forgiveChange(failed, change.fingerprint);
       await rememberFiles(kept, change);
-      for (const { path, savedAs } of copies) {
-        log.warn('changes of somebody else were written over, a copy is kept', { path, detail: savedAs });
-      }
-      for (const { component, files } of change.components) {
-        const own = copies.filter(({ path }) => files.some((file) => file.path === path));
-        const told = own.map(
-          ({ path, savedAs }) => `${path}, changed by somebody else, was written over; copy: ${savedAs}`,
-        );
-        if (told.length > 0) board.set(component, { reason: told.join('; ') });
-      }
+      tellOverwritten(copies, change, this.#deps);
     }
     await this.#deps.remember();
     return outcome;

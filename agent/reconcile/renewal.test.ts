@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { Change, ComponentChange } from '../plan/change.ts';
-import { FakeCluster, lifetimeMs, makeAuthority, nowMs } from '../plan/fake-cluster.ts';
+import { lifetimeMs, makeAuthority, nowMs } from '../plan/fake-authorities.ts';
+import { FakeCluster } from '../plan/fake-cluster.ts';
 import { CHANGE_ID } from '../plan/placeholders.ts';
 import { planNode } from '../plan/plan-node.ts';
 import { earliestEndMs, isLiveRenewal, isRenewal, renewsSomething, retryDelayMs, sleepMs } from './renewal.ts';

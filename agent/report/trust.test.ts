@@ -3,7 +3,7 @@ import { before, describe, it } from 'node:test';
 import type { Authority, Component } from '../../common/names/names.ts';
 import { generateKey } from '../../common/x509/keys.ts';
 import { newSerial, type Signer, signCertificate } from '../../common/x509/sign.ts';
-import { makeAuthority, nowMs } from '../plan/fake-cluster.ts';
+import { makeAuthority, nowMs } from '../plan/fake-authorities.ts';
 import { installedTrust, issuerPin, trustAfter } from './trust.ts';
 
 let old: Signer;

@@ -5,7 +5,7 @@ import { makeKeys } from '../keys/make-keys.ts';
 import { componentFolder, layoutBelow } from '../layout.ts';
 import { FakeLink } from '../link/fake-link.ts';
 import type { Change, Slot } from '../plan/change.ts';
-import { nowMs } from '../plan/fake-cluster.ts';
+import { nowMs } from '../plan/fake-authorities.ts';
 import { fingerprint } from '../plan/fingerprint.ts';
 import { detectedKubelet } from '../verify/detected-for-tests.ts';
 import { signChange } from './sign-change.ts';

@@ -7,7 +7,7 @@ import { type CertificateFields, newSerial, type Signer, signCertificate } from 
 import { type KeyedChange, makeKeys, type SlotKey } from '../keys/make-keys.ts';
 import { componentFolder, layoutBelow } from '../layout.ts';
 import type { Change } from '../plan/change.ts';
-import { makeAuthority, nowMs } from '../plan/fake-cluster.ts';
+import { makeAuthority, nowMs } from '../plan/fake-authorities.ts';
 import { fingerprint } from '../plan/fingerprint.ts';
 import { detectedKubelet } from '../verify/detected-for-tests.ts';
 import { checkSigned, type SignedBundle } from './signed-change.ts';

@@ -4,7 +4,7 @@ import { formatDuration } from '../../common/config/duration.ts';
 import { componentStates, components, profiles, type RotationPhase } from '../../common/names/names.ts';
 import type { ComponentStatus } from '../../proto/gen/kubemtls/v1/types_pb.js';
 import type { ServerConfig } from '../config/server-config.ts';
-import type { HeldPermit } from '../permit/coordinator.ts';
+import type { HeldPermit } from '../permit/permit.ts';
 import type { NodeRecord, RolloutRecord } from '../store/store.ts';
 import type { AuthorityView } from './summaries.ts';
 

@@ -5,8 +5,9 @@ import { FakeClock } from '../../common/time/fake-clock.ts';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
 import { openSqliteStore } from '../store/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
-import { type Coordinator, createCoordinator, type PermitWish } from './coordinator.ts';
+import { type Coordinator, createCoordinator } from './coordinator.ts';
 import { limits, row, TTL_MS, wish } from './coordinator-for-tests.ts';
+import type { PermitWish } from './permit.ts';
 import { SHARED } from './rules.ts';
 
 let clock: FakeClock;
@@ -32,28 +33,6 @@ describe('coordinator', () => {
     assert.deepEqual(await kinds(), ['permit.granted', 'permit.expired']);
     assert.deepEqual(permits.list(), []);
   });
-
-  for (const stepMs of [3_600_000, -3_600_000]) {
-    it(`ends and is shown as long as ever when the wall clock is set by ${stepMs} ms`, async () => {
-      const permit = await permits.acquire('n1', wish('etcd'));
-      await clock.advance(TTL_MS - 1000);
-      clock.step(stepMs);
-      assert.equal(permits.held('n1', permit.id, 'etcd')?.id, permit.id);
-      assert.deepEqual(
-        permits.list().map(({ expiresAtMs, ageMs }) => [expiresAtMs - clock.nowMs(), ageMs]),
-        [[1000, TTL_MS - 1000]],
-      );
-      const refusal = await permits.acquire('n1', wish('etcd', { changeId: 'c2' })).catch((thrown: unknown) => thrown);
-      assert.ok(refusal instanceof AppError && refusal.retryAfterMs === 1000);
-      await permits.renew('n1', permit.id);
-      await clock.advance(TTL_MS - 1);
-      assert.equal(permits.list().length, 1);
-      await clock.advance(1);
-      assert.deepEqual([permits.list(), permits.held('n1', permit.id, 'etcd')], [[], undefined]);
-      await permits.expire();
-      assert.deepEqual(await kinds(), ['permit.granted', 'permit.refused', 'permit.expired']);
-    });
-  }
 
   it('covers only the node and the components that it was asked for', async () => {
     const permit = await permits.acquire('n1', wish('etcd'));

@@ -3,7 +3,7 @@ import { type Component, components } from '../../common/names/names.ts';
 import type { MonotonicClock, WallClock } from '../../common/time/clock.ts';
 import { SavedTimes } from '../../common/time/saved-times.ts';
 import type { PermitGrant, Store } from '../store/store.ts';
-import type { HeldPermit } from './coordinator.ts';
+import type { HeldPermit } from './permit.ts';
 
 /** A change that is reported so long after its permit was granted says nothing of the rollout of today. */
 export const LATELY_MS = 24 * 60 * 60_000;

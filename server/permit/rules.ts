@@ -1,7 +1,7 @@
 /** What stands in the way of disturbing a component. */
 import type { Component, ComponentState } from '../../common/names/names.ts';
 import type { FleetComponent } from '../fleet/fleet-state.ts';
-import type { HeldPermit, PermitWish } from './coordinator.ts';
+import type { HeldPermit, PermitWish } from './permit.ts';
 
 /** Everything that the rules look at. */
 export interface Situation {

@@ -7,20 +7,11 @@ import assert from 'node:assert/strict';
 import { describe } from 'node:test';
 import type { Component } from '../../common/names/names.ts';
 import { untilRecovered } from '../lab/agent-deaths.ts';
-import type { Beside } from '../lab/beside.ts';
-import { stepsOnCluster } from '../lab/cluster-fleet.ts';
 import { startThreeControlPlanes } from '../lab/clusters.ts';
-import { joinNode } from '../lab/fleet.ts';
-import { FleetSteps } from '../lab/fleet-steps.ts';
 import type { Host } from '../lab/host.ts';
-import type { ProbeReport } from '../lab/probe-clients.ts';
-import { assertNeverRefused, notReached, probeTable, startProbers } from '../lab/probers.ts';
 import { RootChange } from '../lab/root-change.ts';
-import { assertNothingLeft, assertVerified } from './verified.ts';
+import { PHASE_MS, stepsOnBalanced } from './balanced.ts';
 
-const ADOPTED_MS = 900_000;
-const PHASE_MS = 1_200_000;
-const SETTLED_MS = 240_000;
 const BALANCER_AWAY_MS = 30_000;
 const STEP_MS = 1_800_000;
 const PKI = '/etc/kube-mtls/pki';
@@ -47,54 +38,20 @@ done
 }
 
 describe('three control planes behind one address that suffer', () => {
-  const { fleet, say, prepare, step, atEnd } = stepsOnCluster(startThreeControlPlanes, {
-    adopt: '/etc/kubernetes/pki',
-    allJoin: true,
-  });
-  let steps: FleetSteps;
+  const { fleet, say, prepare, step, steps, adopt, settled, probedThrough } = stepsOnBalanced(startThreeControlPlanes);
   let change: RootChange;
-  let probers: Beside<ProbeReport> | undefined;
-  atEnd(() => probers?.stop().catch(() => undefined));
   /** What each control plane trusted before. */
   const before = new Map<string, string>();
 
   const controlPlanes = () => fleet().cluster.hosts.filter(({ role }) => role === 'control-plane');
-  const notice = async () => void (await steps.unfinished(fleet().cluster.components));
+  const notice = async () => void (await steps().unfinished(fleet().cluster.components));
 
   prepare(async () => {
-    const { cluster, operator } = fleet();
-    steps = new FleetSteps(operator, say);
-    change = new RootChange(operator, say);
-    for (const { host, role } of cluster.hosts) await joinNode(cluster.controlPlane, host, { role });
-    await steps.untilVerified(cluster.components, ADOPTED_MS);
+    change = new RootChange(fleet().operator, say);
+    await adopt();
     await settled();
     for (const { host } of controlPlanes()) before.set(host.name, await host.sh(ROOTS));
   });
-
-  async function settled(): Promise<void> {
-    const { cluster, view } = fleet();
-    await steps.untilVerified(cluster.components, SETTLED_MS);
-    for (const { host } of cluster.hosts) {
-      const hasNoPlan = async () => (await host.run(['kube-mtls-agent', 'plan'])).code === 0;
-      await host.until('nothing to be left to do', hasNoPlan, SETTLED_MS);
-    }
-    await assertNothingLeft(cluster);
-    await assertVerified(cluster, view, SETTLED_MS, say);
-  }
-
-  /** Nobody is refused while this goes on. */
-  async function probedThrough(act: () => Promise<void>): Promise<void> {
-    probers = startProbers(fleet().cluster);
-    try {
-      await act();
-    } finally {
-      const report = await probers.stop();
-      probers = undefined;
-      console.log(notReached(report).join('\n'));
-      console.log(probeTable(report));
-      assertNeverRefused(report, 100);
-    }
-  }
 
   async function untilState(node: string, component: Component, states: readonly string[]): Promise<void> {
     await fleet().view.until(node, component, states, PHASE_MS);
